@@ -1,0 +1,166 @@
+//! What people do: approve, edit, reject, settle. Each goes through the store in one transaction.
+//! It must never put a message into the outbox that the law forbids, or that nobody approved.
+
+use super::{Engine, stored_playbook};
+use crate::carrier::email::{self, Email};
+use crate::store::StoreError;
+use crate::store::account::SignedIn;
+use crate::store::decision::{OpenReview, Settled, Settlement, lead_of_review};
+use crate::store::outbox::NewSend;
+use rejoinder_playbook::reply::Reply;
+use rejoinder_playbook::sequence;
+
+const BODY_CHARS_MAX: usize = 20_000;
+const NOTE_CHARS_MAX: usize = 500;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    #[error("there is no such review in this workspace")]
+    NotFound,
+    #[error("{by} was quicker: it is already {state}")]
+    AlreadySettled { by: String, state: String },
+    #[error("there is no draft to approve; write an answer or settle it")]
+    NoDraft,
+    #[error("nothing may be sent: {why}")]
+    Refused { rule: String, why: String },
+    #[error("{0}")]
+    Invalid(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Approves a draft as it is, or with the text a person wrote, and puts it into the outbox.
+pub async fn approve(
+    engine: &Engine,
+    who: &SignedIn,
+    review_id: &str,
+    body: Option<String>,
+) -> Result<(), CommandError> {
+    let review = open(engine, who, review_id).await?;
+    let draft = normal(&review.draft_body);
+    let body = body.map_or_else(|| draft.clone(), |body| normal(&body));
+    if body.is_empty() {
+        return Err(if draft.is_empty() {
+            CommandError::NoDraft
+        } else {
+            CommandError::Invalid("the answer is empty; write something, or reject the draft".to_owned())
+        });
+    }
+    if body.chars().count() > BODY_CHARS_MAX {
+        return Err(CommandError::Invalid(format!("the answer has more than {BODY_CHARS_MAX} characters; shorten it")));
+    }
+    let send = answer(engine, who, review_id, &review, &body).await?;
+    let settlement = if body == draft { Settlement::Approved { send: &send } } else { Settlement::Edited { send: &send } };
+    settle_with(engine, who, review_id, &settlement).await?;
+    engine.sends.notify_one();
+    Ok(())
+}
+
+/// Rejects a draft; the reason is kept.
+pub async fn reject(engine: &Engine, who: &SignedIn, review_id: &str, reason: &str) -> Result<(), CommandError> {
+    let reason = note("reason", reason)?;
+    settle_with(engine, who, review_id, &Settlement::Rejected { reason: &reason }).await
+}
+
+/// Marks a hand-off as dealt with outside.
+pub async fn settle(engine: &Engine, who: &SignedIn, review_id: &str, note_text: &str) -> Result<(), CommandError> {
+    let note = note("note", note_text)?;
+    settle_with(engine, who, review_id, &Settlement::Settled { note: &note }).await
+}
+
+async fn open(engine: &Engine, who: &SignedIn, review_id: &str) -> Result<OpenReview, CommandError> {
+    if let Some(review) = engine.store.open_review(&who.workspace_id, review_id).await? {
+        return Ok(review);
+    }
+    let page = engine.store.review_page(&who.workspace_id, review_id).await?.ok_or(CommandError::NotFound)?;
+    let state = format!("{:?}", page.state).to_lowercase();
+    Err(CommandError::AlreadySettled { by: page.settled_by.unwrap_or_default(), state })
+}
+
+async fn settle_with(
+    engine: &Engine,
+    who: &SignedIn,
+    review_id: &str,
+    settlement: &Settlement<'_>,
+) -> Result<(), CommandError> {
+    let now_ms = engine.clock.now_ms();
+    let settled =
+        engine.store.settle_review(&who.workspace_id, review_id, &who.user_id, &who.user_name, settlement, now_ms).await?;
+    match settled {
+        Settled::Done => Ok(()),
+        Settled::Already { by, state } => Err(CommandError::AlreadySettled { by, state }),
+        Settled::NotFound => Err(CommandError::NotFound),
+    }
+}
+
+/// The message that answers the reply, with its threading headers. Its key is the reply's: one answer per reply.
+async fn answer(
+    engine: &Engine,
+    who: &SignedIn,
+    review_id: &str,
+    review: &OpenReview,
+    body: &str,
+) -> Result<NewSend, CommandError> {
+    let refused = |rule: &str, why: &str| CommandError::Refused { rule: rule.to_owned(), why: why.to_owned() };
+    let lead = lead_of_review(&engine.store, review)
+        .await?
+        .ok_or_else(|| refused("unknown_sender", "the sender is no lead; add the lead, or answer from your own mailbox and settle this"))?;
+    let now_ms = engine.clock.now_ms();
+    if engine.store.is_suppressed(&lead.id, lead.email.as_str(), now_ms).await? {
+        return Err(refused("opt_out", "the lead has asked for no more messages"));
+    }
+    let workspace = engine.store.workspace(&who.workspace_id).await?.ok_or(CommandError::NotFound)?;
+    let playbook = stored_playbook(&workspace.playbook_toml)?;
+    let reply: Reply =
+        serde_json::from_str(&review.parsed).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    let mut references: Vec<String> = reply.answers.iter().rev().cloned().collect();
+    references.extend(reply.message_id.clone());
+    let subject = if review.draft_subject.is_empty() { format!("Re: {}", reply.subject) } else { review.draft_subject.clone() };
+    let send_key = format!("reply/{review_id}");
+    let message_id = sequence::message_id(&send_key, playbook.sender.address.domain());
+    let token = message_id.split('@').next().unwrap_or_default();
+    let unsubscribe_url = super::unsubscribe::url(engine, &workspace, &lead.id);
+    let email = Email {
+        playbook: &playbook,
+        to: &lead.email,
+        to_name: &lead.name(),
+        subject: &subject,
+        body,
+        message_id: &message_id,
+        reply_token: token,
+        references: &references,
+        unsubscribe_url: &unsubscribe_url,
+        date_ms: now_ms,
+    };
+    let bytes = email::build(&email).map_err(|error| CommandError::Invalid(error.to_string()))?;
+    Ok(NewSend {
+        id: engine.clock.new_id(),
+        workspace_id: workspace.id,
+        lead_id: lead.id,
+        enrollment_id: None,
+        step: None,
+        send_key,
+        message_id,
+        to_address: lead.email.as_str().to_owned(),
+        subject,
+        body: body.to_owned(),
+        bytes,
+        due_ms: now_ms,
+    })
+}
+
+/// Browsers send CRLF; the store holds LF.
+fn normal(text: &str) -> String {
+    text.replace("\r\n", "\n").trim().to_owned()
+}
+
+fn note(what: &str, text: &str) -> Result<String, CommandError> {
+    let text = normal(text);
+    if text.is_empty() {
+        return Err(CommandError::Invalid(format!("a {what} is needed; say it in a few words")));
+    }
+    if text.chars().count() > NOTE_CHARS_MAX {
+        return Err(CommandError::Invalid(format!("the {what} has more than {NOTE_CHARS_MAX} characters; shorten it")));
+    }
+    Ok(text)
+}

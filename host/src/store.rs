@@ -1,0 +1,13 @@
+//! All that is remembered, in SQLite or PostgreSQL, one SQL text for both. The only module that holds SQL.
+//! It must never decide anything: it stores what was decided, in one transaction.
+
+pub mod account;
+pub mod arrived;
+mod db;
+pub mod decision;
+pub mod migrate;
+pub mod outbox;
+pub mod view;
+pub mod workspace;
+
+pub use db::{DatabaseUrl, Store, StoreError};

@@ -1,0 +1,431 @@
+//! Replies as they arrive: stored once, matched to a lead, the lead's sequences paused and opt-outs applied in ONE
+//! transaction; then claimed for a decision under a lease with a fence.
+//! It must never store a reply without pausing, and never hand one arrival to two workers at once.
+
+use super::db::{Store, StoreError, Tx, on_read, on_tx};
+use super::outbox::lock_lead;
+use super::workspace::{ActivePlugin, StoredLead, add_event, lead_by_email, lead_by_id};
+use rejoinder_playbook::lead::Lead;
+use rejoinder_playbook::machine::Machine;
+use rejoinder_playbook::reply::Reply;
+use serde_json::json;
+
+/// Ids of answered messages that are looked up; nobody's thread needs more.
+const ANSWERS_LOOKED_UP_MAX: usize = 50;
+
+/// What became of a posted reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    pub arrival_id: String,
+    /// It had been stored before; nothing was done again.
+    pub duplicate: bool,
+    pub lead_id: Option<String>,
+    pub matched_by: Option<&'static str>,
+    pub enrollments_paused: u64,
+    pub opted_out: bool,
+}
+
+/// A reply that a worker has to decide before its lease ends.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Claimed {
+    pub id: String,
+    pub workspace_id: String,
+    pub fence: i64,
+    pub attempts: i64,
+}
+
+/// Everything a decision is made from, gathered in one go.
+#[derive(Clone, Debug)]
+pub struct ArrivalFacts {
+    pub reply: Reply,
+    pub received_ms: i64,
+    pub lead: Option<Lead>,
+    pub matched_by: Option<String>,
+    /// The sequence of the touch it answers, by name, if any.
+    pub sequence: Option<String>,
+    pub touches_sent: i64,
+    pub playbook_toml: String,
+    pub playbook_version: i64,
+    pub plugins: Vec<ActivePlugin>,
+}
+
+#[derive(sqlx::FromRow)]
+struct MatchedSend {
+    id: String,
+    lead_id: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct ArrivalRow {
+    workspace_id: String,
+    parsed: String,
+    lead_id: Option<String>,
+    send_id: Option<String>,
+    matched_by: Option<String>,
+    received_ms: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct WorkspaceRow {
+    playbook_toml: String,
+    playbook_version: i64,
+}
+
+impl Store {
+    /// Stores a reply, pauses its lead and applies opt-out words, in one transaction. Once per provider id.
+    pub async fn accept(
+        &self,
+        workspace_id: &str,
+        sender_domain: &str,
+        raw: &[u8],
+        reply: &Reply,
+        arrival_id: &str,
+        now_ms: i64,
+    ) -> Result<Accepted, StoreError> {
+        let mut tx = self.begin().await?;
+        let parsed = serde_json::to_string(reply).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let stored = on_tx!(&mut tx, |connection| {
+            sqlx::query(
+                "INSERT INTO arrivals (id, workspace_id, channel, provider_id, raw, from_address, subject, body_text, new_text,
+                    parsed, state, attempts, due_ms, fence, received_ms)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'waiting', 0, $11, 0, $11)
+                 ON CONFLICT (workspace_id, provider_id) DO NOTHING",
+            )
+            .bind(arrival_id)
+            .bind(workspace_id)
+            .bind(reply.channel.name())
+            .bind(&reply.provider_id)
+            .bind(raw)
+            .bind(reply.from.as_ref().map(|address| address.as_str()))
+            .bind(&reply.subject)
+            .bind(&reply.body_text)
+            .bind(&reply.new_text)
+            .bind(&parsed)
+            .bind(now_ms)
+            .execute(connection)
+            .await
+            .map(|done| done.rows_affected())
+        })?;
+        if stored == 0 {
+            return duplicate(&mut tx, workspace_id, &reply.provider_id).await;
+        }
+
+        let matched = match_lead(&mut tx, workspace_id, sender_domain, reply).await?;
+        let mut accepted = Accepted {
+            arrival_id: arrival_id.to_owned(),
+            duplicate: false,
+            lead_id: None,
+            matched_by: None,
+            enrollments_paused: 0,
+            opted_out: reply.opt_out.is_some(),
+        };
+        if let Some(matched) = &matched {
+            accepted.lead_id = Some(matched.lead.id.clone());
+            accepted.matched_by = Some(matched.by);
+            lock_lead(&mut tx, &matched.lead.id).await?;
+            on_tx!(&mut tx, |connection| {
+                sqlx::query("UPDATE arrivals SET lead_id = $1, send_id = $2, matched_by = $3 WHERE id = $4")
+                    .bind(&matched.lead.id)
+                    .bind(&matched.send_id)
+                    .bind(matched.by)
+                    .bind(arrival_id)
+                    .execute(connection)
+                    .await
+                    .map(|_| ())
+            })?;
+            accepted.enrollments_paused = on_tx!(&mut tx, |connection| {
+                sqlx::query(
+                    "UPDATE enrollments SET state = 'paused', due_ms = NULL, cause = 'a reply came in'
+                     WHERE lead_id = $1 AND state <> 'ended'",
+                )
+                .bind(&matched.lead.id)
+                .execute(connection)
+                .await
+                .map(|done| done.rows_affected())
+            })?;
+        }
+        let lead_id = accepted.lead_id.as_deref();
+        let received = json!({
+            "arrival": arrival_id, "channel": reply.channel.name(), "subject": reply.subject,
+            "paused": accepted.enrollments_paused, "matched_by": accepted.matched_by,
+        });
+        add_event(&mut tx, workspace_id, lead_id, now_ms, &format!("received/{arrival_id}"), "reply_received", &received).await?;
+        if let Some(words) = &reply.opt_out {
+            let addresses = addresses_of(reply, matched.as_ref().map(|matched| &matched.lead));
+            opt_out(&mut tx, workspace_id, lead_id, &addresses, "opted out", words, now_ms).await?;
+        }
+        tx.commit().await?;
+        Ok(accepted)
+    }
+
+    /// Claims replies that await a decision: at most one per lead, oldest first, each for `lease_ms`.
+    pub async fn claim_arrivals(&self, now_ms: i64, lease_ms: i64, arrivals_max: i64) -> Result<Vec<Claimed>, StoreError> {
+        let mut tx = self.begin().await?;
+        let sql = if tx.is_postgres() { CLAIM_POSTGRES } else { CLAIM_SQLITE };
+        let mut claimed = on_tx!(&mut tx, |connection| {
+            sqlx::query_as::<_, Claimed>(sql)
+                .bind(now_ms)
+                .bind(now_ms.saturating_add(lease_ms))
+                .bind(arrivals_max)
+                .fetch_all(connection)
+                .await
+        })?;
+        tx.commit().await?;
+        claimed.sort_by(|left, right| left.id.cmp(&right.id));
+        Ok(claimed)
+    }
+
+    /// When the next reply can be claimed; `None` when nothing waits.
+    pub async fn next_arrival_due_ms(&self) -> Result<Option<i64>, StoreError> {
+        let due: (Option<i64>,) = on_read!(&self.db, |pool| {
+            sqlx::query_as(
+                "SELECT MIN(CASE WHEN state = 'claimed' THEN lease_until_ms ELSE due_ms END) FROM arrivals WHERE state <> 'decided'",
+            )
+            .fetch_one(pool)
+            .await
+        })?;
+        Ok(due.0)
+    }
+
+    /// Gives a claimed reply back after a failure, to be tried again at `due_ms`.
+    pub async fn release_arrival(&self, claimed: &Claimed, due_ms: i64, error: &str) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        on_tx!(&mut tx, |connection| {
+            sqlx::query(
+                "UPDATE arrivals SET state = 'waiting', lease_until_ms = NULL, due_ms = $1, last_error = $2
+                 WHERE id = $3 AND fence = $4 AND state = 'claimed'",
+            )
+            .bind(due_ms)
+            .bind(error)
+            .bind(&claimed.id)
+            .bind(claimed.fence)
+            .execute(connection)
+            .await
+            .map(|_| ())
+        })?;
+        tx.commit().await
+    }
+
+    /// The facts of one reply: first and last read before its decision.
+    pub async fn arrival_facts(&self, arrival_id: &str) -> Result<Option<ArrivalFacts>, StoreError> {
+        let row: Option<ArrivalRow> = on_read!(&self.db, |pool| {
+            sqlx::query_as(
+                "SELECT workspace_id, parsed, lead_id, send_id, matched_by, received_ms FROM arrivals WHERE id = $1",
+            )
+            .bind(arrival_id)
+            .fetch_optional(pool)
+            .await
+        })?;
+        let Some(row) = row else { return Ok(None) };
+        let reply: Reply = serde_json::from_str(&row.parsed).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let workspace: WorkspaceRow = on_read!(&self.db, |pool| {
+            sqlx::query_as("SELECT playbook_toml, playbook_version FROM workspaces WHERE id = $1")
+                .bind(&row.workspace_id)
+                .fetch_one(pool)
+                .await
+        })?;
+        let plugins = self.active_plugins(&row.workspace_id).await?;
+        let lead = match &row.lead_id {
+            None => None,
+            Some(lead_id) => {
+                let stored: Option<StoredLead> = on_read!(&self.db, |pool| {
+                    sqlx::query_as("SELECT * FROM leads WHERE id = $1").bind(lead_id).fetch_optional(pool).await
+                })?;
+                stored.map(StoredLead::into_lead).transpose()?
+            }
+        };
+        let sequence: Option<(String,)> = on_read!(&self.db, |pool| {
+            sqlx::query_as(
+                "SELECT sequences.name FROM sends JOIN enrollments ON enrollments.id = sends.enrollment_id
+                 JOIN sequences ON sequences.id = enrollments.sequence_id WHERE sends.id = $1",
+            )
+            .bind(&row.send_id)
+            .fetch_optional(pool)
+            .await
+        })?;
+        let touches_sent: (i64,) = on_read!(&self.db, |pool| {
+            sqlx::query_as(
+                "SELECT COUNT(*) FROM sends WHERE lead_id = $1 AND state IN ('committed', 'sent', 'unconfirmed')",
+            )
+            .bind(&row.lead_id)
+            .fetch_one(pool)
+            .await
+        })?;
+        Ok(Some(ArrivalFacts {
+            reply,
+            received_ms: row.received_ms,
+            lead,
+            matched_by: row.matched_by,
+            sequence: sequence.map(|row| row.0),
+            touches_sent: touches_sent.0,
+            playbook_toml: workspace.playbook_toml,
+            playbook_version: workspace.playbook_version,
+            plugins,
+        }))
+    }
+}
+
+/// Those that can be claimed: due or with a lease that ran out, and first among the undecided of their lead.
+const CLAIM_SQLITE: &str = "UPDATE arrivals SET state = 'claimed', attempts = attempts + 1, fence = fence + 1, lease_until_ms = $2
+ WHERE id IN (
+    SELECT id FROM arrivals AS candidate
+    WHERE ((state = 'waiting' AND due_ms <= $1) OR (state = 'claimed' AND lease_until_ms <= $1))
+      AND NOT EXISTS (
+        SELECT 1 FROM arrivals AS earlier
+        WHERE earlier.lead_id = candidate.lead_id AND earlier.state <> 'decided' AND earlier.id < candidate.id)
+    ORDER BY id LIMIT $3)
+ RETURNING id, workspace_id, fence, attempts";
+
+/// The same, skipping what another node is claiming at this moment.
+const CLAIM_POSTGRES: &str = "UPDATE arrivals SET state = 'claimed', attempts = attempts + 1, fence = fence + 1, lease_until_ms = $2
+ WHERE id IN (
+    SELECT id FROM arrivals AS candidate
+    WHERE ((state = 'waiting' AND due_ms <= $1) OR (state = 'claimed' AND lease_until_ms <= $1))
+      AND NOT EXISTS (
+        SELECT 1 FROM arrivals AS earlier
+        WHERE earlier.lead_id = candidate.lead_id AND earlier.state <> 'decided' AND earlier.id < candidate.id)
+    ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
+ RETURNING id, workspace_id, fence, attempts";
+
+async fn duplicate(tx: &mut Tx, workspace_id: &str, provider_id: &str) -> Result<Accepted, StoreError> {
+    let row: (String, Option<String>) = on_tx!(tx, |connection| {
+        sqlx::query_as("SELECT id, lead_id FROM arrivals WHERE workspace_id = $1 AND provider_id = $2")
+            .bind(workspace_id)
+            .bind(provider_id)
+            .fetch_one(connection)
+            .await
+    })?;
+    Ok(Accepted {
+        arrival_id: row.0,
+        duplicate: true,
+        lead_id: row.1,
+        matched_by: None,
+        enrollments_paused: 0,
+        opted_out: false,
+    })
+}
+
+struct Match {
+    lead: Lead,
+    send_id: Option<String>,
+    by: &'static str,
+}
+
+/// Whose reply it is: by the message it answers, by the token in the address it went to, by its sender, and a bounce by
+/// the address that failed.
+async fn match_lead(
+    tx: &mut Tx,
+    workspace_id: &str,
+    sender_domain: &str,
+    reply: &Reply,
+) -> Result<Option<Match>, StoreError> {
+    for message_id in reply.answers.iter().take(ANSWERS_LOOKED_UP_MAX) {
+        if let Some(matched) = match_send(tx, workspace_id, message_id, "message it answers").await? {
+            return Ok(Some(matched));
+        }
+    }
+    if let Some(token) = &reply.plus_token {
+        for message_id in [format!("send.enrollment.{token}@{sender_domain}"), format!("{token}@{sender_domain}")] {
+            if let Some(matched) = match_send(tx, workspace_id, &message_id, "address token").await? {
+                return Ok(Some(matched));
+            }
+        }
+    }
+    let failed = match &reply.machine {
+        Some(Machine::Bounce { address, .. } | Machine::Complaint { address, .. }) => address.as_deref(),
+        _ => None,
+    };
+    let candidates = [(failed, "address it is about"), (reply.from.as_ref().map(|from| from.as_str()), "sender")];
+    for (address, by) in candidates {
+        if let Some(address) = address
+            && let Some(lead) = lead_by_email(tx, workspace_id, address).await?
+        {
+            return Ok(Some(Match { lead, send_id: None, by }));
+        }
+    }
+    Ok(None)
+}
+
+async fn match_send(tx: &mut Tx, workspace_id: &str, message_id: &str, by: &'static str) -> Result<Option<Match>, StoreError> {
+    let found: Option<MatchedSend> = on_tx!(tx, |connection| {
+        sqlx::query_as("SELECT id, lead_id FROM sends WHERE workspace_id = $1 AND message_id = $2")
+            .bind(workspace_id)
+            .bind(message_id)
+            .fetch_optional(connection)
+            .await
+    })?;
+    let Some(found) = found else { return Ok(None) };
+    let lead = lead_by_id(tx, &found.lead_id).await?;
+    Ok(lead.map(|lead| Match { lead, send_id: Some(found.id), by }))
+}
+
+/// The addresses an opt-out in this reply is about.
+pub(super) fn addresses_of(reply: &Reply, lead: Option<&Lead>) -> Vec<String> {
+    let mut addresses: Vec<String> = lead.map(|lead| lead.email.as_str().to_owned()).into_iter().collect();
+    if let Some(from) = &reply.from
+        && reply.machine.is_none()
+        && !addresses.iter().any(|address| address == from.as_str())
+    {
+        addresses.push(from.as_str().to_owned());
+    }
+    addresses
+}
+
+/// Puts the addresses on the suppression list, ends the lead's sequences and marks the lead. Safe to repeat.
+pub(super) async fn opt_out(
+    tx: &mut Tx,
+    workspace_id: &str,
+    lead_id: Option<&str>,
+    addresses: &[String],
+    cause: &str,
+    proof: &str,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    suppress(tx, workspace_id, addresses, cause, proof, now_ms).await?;
+    let Some(lead_id) = lead_id else { return Ok(()) };
+    on_tx!(tx, |connection| {
+        sqlx::query("UPDATE enrollments SET state = 'ended', due_ms = NULL, cause = $2 WHERE lead_id = $1 AND state <> 'ended'")
+            .bind(lead_id)
+            .bind(cause)
+            .execute(connection)
+            .await
+            .map(|_| ())
+    })?;
+    on_tx!(tx, |connection| {
+        sqlx::query("UPDATE leads SET stage = 'opted_out', revisit_ms = NULL WHERE id = $1")
+            .bind(lead_id)
+            .execute(connection)
+            .await
+            .map(|_| ())
+    })?;
+    let data = json!({ "cause": cause, "proof": proof, "addresses": addresses });
+    add_event(tx, workspace_id, Some(lead_id), now_ms, &format!("opted_out/{lead_id}"), "opted_out", &data).await
+}
+
+/// Puts addresses on the suppression list. The first cause and proof stay.
+pub(super) async fn suppress(
+    tx: &mut Tx,
+    workspace_id: &str,
+    addresses: &[String],
+    cause: &str,
+    proof: &str,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    for address in addresses {
+        on_tx!(&mut *tx, |connection| {
+            sqlx::query(
+                "INSERT INTO suppressions (workspace_id, channel, address, cause, proof, created_ms)
+                 VALUES ($1, 'email', $2, $3, $4, $5) ON CONFLICT (workspace_id, channel, address) DO NOTHING",
+            )
+            .bind(workspace_id)
+            .bind(address)
+            .bind(cause)
+            .bind(proof)
+            .bind(now_ms)
+            .execute(connection)
+            .await
+            .map(|_| ())
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,508 @@
+//! Messages on their way to a lead, and the enrollments that are due to make more of them.
+//! ready → leased → committed → sent | failed | unconfirmed. `committed` is durable before the carrier is given the bytes:
+//! it must never be left by sending again, unless the carrier said for certain that it took nothing.
+
+use super::db::{Store, StoreError, Tx, on_read, on_tx};
+use super::workspace::add_event;
+use rejoinder_playbook::permit::{Refusal, SendFacts, SendKind};
+use serde_json::json;
+
+const SEVEN_DAYS_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
+/// A message to put into the outbox, with its bytes as they will leave.
+#[derive(Clone, Debug)]
+pub struct NewSend {
+    pub id: String,
+    pub workspace_id: String,
+    pub lead_id: String,
+    pub enrollment_id: Option<String>,
+    pub step: Option<i64>,
+    pub send_key: String,
+    pub message_id: String,
+    pub to_address: String,
+    pub subject: String,
+    pub body: String,
+    pub bytes: Vec<u8>,
+    pub due_ms: i64,
+}
+
+/// A message a worker has claimed.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct LeasedSend {
+    pub id: String,
+    pub workspace_id: String,
+    pub lead_id: String,
+    pub enrollment_id: Option<String>,
+    pub step: Option<i64>,
+    pub message_id: String,
+    pub to_address: String,
+    pub bytes: Vec<u8>,
+    pub attempts: i64,
+    pub fence: i64,
+    pub playbook_toml: String,
+}
+
+/// What the gate said inside the claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// Durable: the bytes may go to the carrier now.
+    Committed,
+    Refused(Refusal),
+    /// Another worker has it.
+    LeaseLost,
+}
+
+/// What the carrier said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SendOutcome {
+    Sent { receipt: String },
+    /// Nothing was taken; try again then.
+    Retry { at_ms: i64, why: String },
+    Failed { why: String },
+    /// It may or may not have gone out; a person looks.
+    Unconfirmed { why: String },
+}
+
+/// An enrollment whose next step, or whose resumption, is due.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct DueEnrollment {
+    pub id: String,
+    pub workspace_id: String,
+    pub lead_id: String,
+    pub state: String,
+    pub next_step: i64,
+    pub due_ms: i64,
+    pub body_toml: String,
+    pub playbook_toml: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct FactsRow {
+    stage: String,
+    owner: Option<String>,
+    suppressed: i64,
+    undecided: i64,
+    enrollment_state: Option<String>,
+}
+
+pub(super) async fn insert_send(tx: &mut Tx, send: &NewSend, now_ms: i64) -> Result<(), StoreError> {
+    // The same meaning is one row. One that was withdrawn before it left (its sequence had paused) may be planned again.
+    on_tx!(tx, |connection| {
+        sqlx::query(
+            "INSERT INTO sends (id, workspace_id, lead_id, enrollment_id, step, send_key, message_id, channel, to_address,
+                subject, body, bytes, state, attempts, due_ms, fence, created_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, 'email', $8, $9, $10, $11, 'ready', 0, $12, 0, $13)
+             ON CONFLICT (send_key) DO UPDATE SET state = 'ready', due_ms = excluded.due_ms, subject = excluded.subject,
+                body = excluded.body, bytes = excluded.bytes, to_address = excluded.to_address, outcome = NULL
+             WHERE sends.state = 'withdrawn'",
+        )
+        .bind(&send.id)
+        .bind(&send.workspace_id)
+        .bind(&send.lead_id)
+        .bind(&send.enrollment_id)
+        .bind(send.step)
+        .bind(&send.send_key)
+        .bind(&send.message_id)
+        .bind(&send.to_address)
+        .bind(&send.subject)
+        .bind(&send.body)
+        .bind(&send.bytes)
+        .bind(send.due_ms)
+        .bind(now_ms)
+        .execute(connection)
+        .await
+        .map(|_| ())
+    })?;
+    Ok(())
+}
+
+/// The facts the gate needs. Takes the lead's row first, so that a reply that comes in meanwhile waits its turn.
+async fn send_facts(
+    tx: &mut Tx,
+    lead_id: &str,
+    enrollment_id: Option<&str>,
+    to_address: &str,
+    now_ms: i64,
+) -> Result<SendFacts, StoreError> {
+    lock_lead(tx, lead_id).await?;
+    let row: FactsRow = on_tx!(&mut *tx, |connection| {
+        sqlx::query_as(
+            "SELECT leads.stage, leads.owner,
+                (SELECT COUNT(*) FROM suppressions WHERE suppressions.workspace_id = leads.workspace_id
+                    AND suppressions.channel = 'email' AND suppressions.address IN ($3, leads.email)) AS suppressed,
+                (SELECT COUNT(*) FROM arrivals WHERE arrivals.lead_id = leads.id AND arrivals.state <> 'decided') AS undecided,
+                (SELECT state FROM enrollments WHERE enrollments.id = $2) AS enrollment_state
+             FROM leads WHERE leads.id = $1",
+        )
+        .bind(lead_id)
+        .bind(enrollment_id)
+        .bind(to_address)
+        .fetch_one(connection)
+        .await
+    })?;
+    let sent: Vec<(i64,)> = on_tx!(tx, |connection| {
+        sqlx::query_as(
+            "SELECT committed_ms FROM sends WHERE lead_id = $1 AND enrollment_id IS NOT NULL
+                AND state IN ('committed', 'sent', 'unconfirmed') AND committed_ms > $2",
+        )
+        .bind(lead_id)
+        .bind(now_ms.saturating_sub(SEVEN_DAYS_MS))
+        .fetch_all(connection)
+        .await
+    })?;
+    let kind = if enrollment_id.is_some() { SendKind::SequenceStep } else { SendKind::ApprovedReply };
+    Ok(SendFacts {
+        kind,
+        suppressed: row.suppressed > 0 || row.stage == "opted_out",
+        undecided_replies: row.undecided,
+        owner: row.owner,
+        enrollment_active: enrollment_id.is_none() || row.enrollment_state.as_deref() == Some("active"),
+        automatic_sent_ms: sent.into_iter().map(|row| row.0).collect(),
+    })
+}
+
+/// Takes the row lock of a lead; on SQLite the one writer has it already.
+pub(super) async fn lock_lead(tx: &mut Tx, lead_id: &str) -> Result<(), StoreError> {
+    on_tx!(tx, |connection| {
+        sqlx::query("UPDATE leads SET stage = stage WHERE id = $1").bind(lead_id).execute(connection).await.map(|_| ())
+    })?;
+    Ok(())
+}
+
+impl Store {
+    /// Enrollments that are due, the longest waiting first. Those a person has taken over are left alone.
+    pub async fn due_enrollments(&self, now_ms: i64, enrollments_max: i64) -> Result<Vec<DueEnrollment>, StoreError> {
+        Ok(on_read!(&self.db, |pool| {
+            sqlx::query_as(
+                "SELECT enrollments.id, enrollments.workspace_id, enrollments.lead_id, enrollments.state, enrollments.next_step,
+                        enrollments.due_ms, sequences.body_toml, workspaces.playbook_toml
+                 FROM enrollments JOIN sequences ON sequences.id = enrollments.sequence_id
+                 JOIN workspaces ON workspaces.id = enrollments.workspace_id
+                 JOIN leads ON leads.id = enrollments.lead_id
+                 WHERE enrollments.due_ms IS NOT NULL AND enrollments.due_ms <= $1 AND sequences.running = TRUE
+                    AND leads.owner IS NULL
+                 ORDER BY enrollments.due_ms, enrollments.id LIMIT $2",
+            )
+            .bind(now_ms)
+            .bind(enrollments_max)
+            .fetch_all(pool)
+            .await
+        })?)
+    }
+
+    /// When the next enrollment or message is due; `None` when there is none.
+    pub async fn next_due_ms(&self) -> Result<Option<i64>, StoreError> {
+        let row: (Option<i64>, Option<i64>) = on_read!(&self.db, |pool| {
+            sqlx::query_as(
+                "SELECT
+                    (SELECT MIN(due_ms) FROM enrollments JOIN leads ON leads.id = enrollments.lead_id WHERE leads.owner IS NULL),
+                    (SELECT MIN(CASE WHEN state = 'ready' THEN due_ms ELSE lease_until_ms END) FROM sends
+                     WHERE state IN ('ready', 'leased', 'committed'))",
+            )
+            .fetch_one(pool)
+            .await
+        })?;
+        Ok(match row {
+            (Some(left), Some(right)) => Some(left.min(right)),
+            (left, right) => left.or(right),
+        })
+    }
+
+    /// Lets a paused enrollment go on: its next step is due at once. `false`: it has changed meanwhile.
+    pub async fn resume_enrollment(&self, due: &DueEnrollment, now_ms: i64) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let resumed = on_tx!(&mut tx, |connection| {
+            sqlx::query(
+                "UPDATE enrollments SET state = 'active', due_ms = $1, cause = NULL
+                 WHERE id = $2 AND state = 'paused' AND due_ms = $3",
+            )
+            .bind(now_ms)
+            .bind(&due.id)
+            .bind(due.due_ms)
+            .execute(connection)
+            .await
+            .map(|done| done.rows_affected())
+        })?;
+        if resumed > 0 {
+            let key = format!("resumed/{}/{}", due.id, due.due_ms);
+            add_event(&mut tx, &due.workspace_id, Some(&due.lead_id), now_ms, &key, "resumed", &json!({})).await?;
+        }
+        tx.commit().await?;
+        Ok(resumed > 0)
+    }
+
+    /// Plans the message of a due step and moves the enrollment on to `next_due_ms`, or to its end. `false`: it has
+    /// changed meanwhile and nothing was planned.
+    pub async fn plan_step(
+        &self,
+        due: &DueEnrollment,
+        send: &NewSend,
+        next_due_ms: Option<i64>,
+        now_ms: i64,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        // After the last step the enrollment stays active until that message has left: one of an ended one is not sent.
+        let cause = if next_due_ms.is_some() { None } else { Some("completed") };
+        let moved = on_tx!(&mut tx, |connection| {
+            sqlx::query(
+                "UPDATE enrollments SET next_step = next_step + 1, due_ms = $1, cause = $2
+                 WHERE id = $3 AND state = 'active' AND next_step = $4 AND due_ms = $5",
+            )
+            .bind(next_due_ms)
+            .bind(cause)
+            .bind(&due.id)
+            .bind(due.next_step)
+            .bind(due.due_ms)
+            .execute(connection)
+            .await
+            .map(|done| done.rows_affected())
+        })?;
+        if moved == 0 {
+            return Ok(false);
+        }
+        insert_send(&mut tx, send, now_ms).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Ends an enrollment that cannot go on, with the reason on the timeline.
+    pub async fn end_enrollment(&self, due: &DueEnrollment, cause: &str, now_ms: i64) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        on_tx!(&mut tx, |connection| {
+            sqlx::query("UPDATE enrollments SET state = 'ended', due_ms = NULL, cause = $2 WHERE id = $1 AND due_ms = $3")
+                .bind(&due.id)
+                .bind(cause)
+                .bind(due.due_ms)
+                .execute(connection)
+                .await
+                .map(|_| ())
+        })?;
+        let key = format!("ended/{}", due.id);
+        add_event(&mut tx, &due.workspace_id, Some(&due.lead_id), now_ms, &key, "sequence_ended", &json!({ "cause": cause })).await?;
+        tx.commit().await
+    }
+
+    /// Claims messages that are due, and those whose worker died before `committed`.
+    pub async fn claim_sends(&self, now_ms: i64, lease_ms: i64, sends_max: i64) -> Result<Vec<LeasedSend>, StoreError> {
+        let mut tx = self.begin().await?;
+        let sql = if tx.is_postgres() { CLAIM_POSTGRES } else { CLAIM_SQLITE };
+        let ids: Vec<(String,)> = on_tx!(&mut tx, |connection| {
+            sqlx::query_as(sql)
+                .bind(now_ms)
+                .bind(now_ms.saturating_add(lease_ms))
+                .bind(sends_max)
+                .fetch_all(connection)
+                .await
+        })?;
+        let mut leased = Vec::with_capacity(ids.len());
+        for (id,) in ids {
+            leased.push(on_tx!(&mut tx, |connection| {
+                sqlx::query_as::<_, LeasedSend>(
+                    "SELECT sends.id, sends.workspace_id, sends.lead_id, sends.enrollment_id, sends.step, sends.message_id,
+                            sends.to_address, sends.bytes, sends.attempts, sends.fence, workspaces.playbook_toml
+                     FROM sends JOIN workspaces ON workspaces.id = sends.workspace_id WHERE sends.id = $1",
+                )
+                .bind(id)
+                .fetch_one(connection)
+                .await
+            })?);
+        }
+        tx.commit().await?;
+        leased.sort_by(|left, right| left.id.cmp(&right.id));
+        Ok(leased)
+    }
+
+    /// Asks the gate and, if it permits, makes `committed` durable, in one transaction.
+    pub async fn commit_send(
+        &self,
+        send: &LeasedSend,
+        gate: impl Fn(&SendFacts) -> Result<(), Refusal> + Send,
+        lease_ms: i64,
+        now_ms: i64,
+    ) -> Result<CommitOutcome, StoreError> {
+        let mut tx = self.begin().await?;
+        let facts = send_facts(&mut tx, &send.lead_id, send.enrollment_id.as_deref(), &send.to_address, now_ms).await?;
+        let outcome = match gate(&facts) {
+            Ok(()) => {
+                let committed = on_tx!(&mut tx, |connection| {
+                    sqlx::query(
+                        "UPDATE sends SET state = 'committed', committed_ms = $1, lease_until_ms = $2
+                         WHERE id = $3 AND state = 'leased' AND fence = $4",
+                    )
+                    .bind(now_ms)
+                    .bind(now_ms.saturating_add(lease_ms))
+                    .bind(&send.id)
+                    .bind(send.fence)
+                    .execute(connection)
+                    .await
+                    .map(|done| done.rows_affected())
+                })?;
+                if committed == 0 { CommitOutcome::LeaseLost } else { CommitOutcome::Committed }
+            }
+            Err(refusal) => {
+                refuse(&mut tx, send, &refusal, now_ms).await?;
+                CommitOutcome::Refused(refusal)
+            }
+        };
+        tx.commit().await?;
+        Ok(outcome)
+    }
+
+    /// Records what the carrier said about a committed message.
+    pub async fn record_send(&self, send: &LeasedSend, outcome: &SendOutcome, now_ms: i64) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let (state, due_ms, words, event) = match outcome {
+            SendOutcome::Sent { receipt } => ("sent", None, receipt, "sent"),
+            SendOutcome::Retry { at_ms, why } => ("ready", Some(*at_ms), why, "send_delayed"),
+            SendOutcome::Failed { why } => ("failed", None, why, "send_failed"),
+            SendOutcome::Unconfirmed { why } => ("unconfirmed", None, why, "send_unconfirmed"),
+        };
+        // Only a certain "not taken" clears `committed_ms`: it counts against the caps otherwise.
+        let recorded = on_tx!(&mut tx, |connection| {
+            sqlx::query(
+                "UPDATE sends SET state = $1, lease_until_ms = NULL, due_ms = COALESCE($2, due_ms), outcome = $3,
+                    committed_ms = CASE WHEN $1 IN ('ready', 'failed') THEN NULL ELSE committed_ms END
+                 WHERE id = $4 AND fence = $5 AND state = 'committed'",
+            )
+            .bind(state)
+            .bind(due_ms)
+            .bind(words)
+            .bind(&send.id)
+            .bind(send.fence)
+            .execute(connection)
+            .await
+            .map(|done| done.rows_affected())
+        })?;
+        if recorded > 0 {
+            let data = json!({ "message_id": send.message_id, "step": send.step, "cause": words });
+            let key = format!("{event}/{}/{}", send.id, send.attempts);
+            add_event(&mut tx, &send.workspace_id, Some(&send.lead_id), now_ms, &key, event, &data).await?;
+            if let Some(enrollment_id) = &send.enrollment_id
+                && state != "ready"
+            {
+                end_if_completed(&mut tx, enrollment_id).await?;
+            }
+        }
+        tx.commit().await
+    }
+
+    /// Messages whose worker died after `committed`: it cannot be known whether they left, so a person looks.
+    /// Says how many there were.
+    pub async fn settle_abandoned_sends(&self, now_ms: i64) -> Result<usize, StoreError> {
+        let mut tx = self.begin().await?;
+        let abandoned: Vec<(String, String, String, String, Option<String>)> = on_tx!(&mut tx, |connection| {
+            sqlx::query_as(
+                "UPDATE sends SET state = 'unconfirmed', lease_until_ms = NULL, outcome = 'the server stopped while it was being handed over'
+                 WHERE state = 'committed' AND lease_until_ms <= $1
+                 RETURNING id, workspace_id, lead_id, message_id, enrollment_id",
+            )
+            .bind(now_ms)
+            .fetch_all(connection)
+            .await
+        })?;
+        for (id, workspace_id, lead_id, message_id, enrollment_id) in &abandoned {
+            let data = json!({ "message_id": message_id, "cause": "the server stopped while it was being handed over" });
+            let key = format!("send_unconfirmed/{id}");
+            add_event(&mut tx, workspace_id, Some(lead_id), now_ms, &key, "send_unconfirmed", &data).await?;
+            if let Some(enrollment_id) = enrollment_id {
+                end_if_completed(&mut tx, enrollment_id).await?;
+            }
+        }
+        tx.commit().await?;
+        Ok(abandoned.len())
+    }
+
+    /// How many messages have left.
+    pub async fn sent_count(&self) -> Result<i64, StoreError> {
+        let row: (i64,) = on_read!(&self.db, |pool| {
+            sqlx::query_as("SELECT COUNT(*) FROM sends WHERE state = 'sent'").fetch_one(pool).await
+        })?;
+        Ok(row.0)
+    }
+
+    /// Whether the lead's opt-out or a suppression forbids writing to this address, whoever wants to.
+    pub async fn is_suppressed(&self, lead_id: &str, to_address: &str, now_ms: i64) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        Ok(send_facts(&mut tx, lead_id, None, to_address, now_ms).await?.suppressed)
+    }
+
+    /// Opts a lead out by its own link. Safe to repeat. `false`: no such lead.
+    pub async fn unsubscribe(&self, workspace_id: &str, lead_id: &str, now_ms: i64) -> Result<bool, StoreError> {
+        let Some(lead) = self.lead(workspace_id, lead_id).await? else { return Ok(false) };
+        let mut tx = self.begin().await?;
+        lock_lead(&mut tx, lead_id).await?;
+        let addresses = [lead.email.as_str().to_owned()];
+        super::arrived::opt_out(&mut tx, workspace_id, Some(lead_id), &addresses, "opted out", "unsubscribe link", now_ms).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+/// The gate refused: the message waits, or is withdrawn and its step given back to the enrollment.
+async fn refuse(tx: &mut Tx, send: &LeasedSend, refusal: &Refusal, now_ms: i64) -> Result<(), StoreError> {
+    let (state, due_ms) = match refusal.ask_again_ms {
+        Some(at_ms) => ("ready", at_ms),
+        None => ("withdrawn", now_ms),
+    };
+    on_tx!(&mut *tx, |connection| {
+        sqlx::query(
+            "UPDATE sends SET state = $1, due_ms = $2, lease_until_ms = NULL, outcome = $3
+             WHERE id = $4 AND fence = $5 AND state = 'leased'",
+        )
+        .bind(state)
+        .bind(due_ms)
+        .bind(&refusal.words)
+        .bind(&send.id)
+        .bind(send.fence)
+        .execute(connection)
+        .await
+        .map(|_| ())
+    })?;
+    if state == "withdrawn"
+        && let (Some(enrollment_id), Some(step)) = (&send.enrollment_id, send.step)
+    {
+        on_tx!(&mut *tx, |connection| {
+            sqlx::query(
+                "UPDATE enrollments SET next_step = $2, cause = COALESCE(cause, 'paused')
+                 WHERE id = $1 AND state = 'paused' AND next_step > $2",
+            )
+            .bind(enrollment_id)
+            .bind(step)
+            .execute(connection)
+            .await
+            .map(|_| ())
+        })?;
+    }
+    let data = json!({ "rule": refusal.rule, "cause": refusal.words, "message_id": send.message_id, "ask_again_ms": refusal.ask_again_ms });
+    let key = format!("refused/{}/{}/{}", send.id, refusal.rule, send.attempts);
+    add_event(tx, &send.workspace_id, Some(&send.lead_id), now_ms, &key, "refused", &data).await
+}
+
+/// An enrollment that has no further step ends once its last message is out of the outbox.
+async fn end_if_completed(tx: &mut Tx, enrollment_id: &str) -> Result<(), StoreError> {
+    on_tx!(tx, |connection| {
+        sqlx::query(
+            "UPDATE enrollments SET state = 'ended' WHERE id = $1 AND state = 'active' AND due_ms IS NULL
+                AND NOT EXISTS (SELECT 1 FROM sends WHERE sends.enrollment_id = $1 AND sends.state IN ('ready', 'leased', 'committed'))",
+        )
+        .bind(enrollment_id)
+        .execute(connection)
+        .await
+        .map(|_| ())
+    })?;
+    Ok(())
+}
+
+const CLAIM_SQLITE: &str = "UPDATE sends SET state = 'leased', attempts = attempts + 1, fence = fence + 1, lease_until_ms = $2
+ WHERE id IN (
+    SELECT id FROM sends AS candidate
+    WHERE ((state = 'ready' AND due_ms <= $1) OR (state = 'leased' AND lease_until_ms <= $1))
+    ORDER BY due_ms, id LIMIT $3)
+ RETURNING id";
+
+const CLAIM_POSTGRES: &str = "UPDATE sends SET state = 'leased', attempts = attempts + 1, fence = fence + 1, lease_until_ms = $2
+ WHERE id IN (
+    SELECT id FROM sends AS candidate
+    WHERE ((state = 'ready' AND due_ms <= $1) OR (state = 'leased' AND lease_until_ms <= $1))
+    ORDER BY due_ms, id LIMIT $3 FOR UPDATE SKIP LOCKED)
+ RETURNING id";
