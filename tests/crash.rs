@@ -16,7 +16,9 @@ async fn replies_survive_a_kill_between_webhook_and_decision_and_are_decided_onc
         let before = posted;
         // A burst, so that the kill finds most of them undecided.
         for (name, _) in REPLIES {
-            let raw = String::from_utf8(sample(name)).expect("mail is ASCII").replace("Message-ID: <", &format!("Message-ID: <round{round}."));
+            let raw = String::from_utf8(sample(name))
+                .expect("mail is ASCII")
+                .replace("Message-ID: <", &format!("Message-ID: <round{round}."));
             let raw = raw.replace("Message-Id: <", &format!("Message-Id: <round{round}."));
             assert_eq!(program.post(raw.as_bytes()).await, 202);
             posted += 1;
@@ -61,8 +63,10 @@ async fn an_answer_that_was_approved_before_a_kill_leaves_once() {
         (count(&database, settled).await == 1).then_some(())
     })
     .await;
-    let unconfirmed = count(&database, "SELECT COUNT(*) FROM sends WHERE send_key LIKE 'reply/%' AND state = 'unconfirmed'").await;
-    let answers = outbox(&folder.path().join("outbox")).into_iter().filter(|(name, _)| name.starts_with("reply.")).count();
+    let unconfirmed =
+        count(&database, "SELECT COUNT(*) FROM sends WHERE send_key LIKE 'reply/%' AND state = 'unconfirmed'").await;
+    let answers =
+        outbox(&folder.path().join("outbox")).into_iter().filter(|(name, _)| name.starts_with("reply.")).count();
     assert!(answers == 1 || (answers == 0 && unconfirmed == 1), "{answers} answers, {unconfirmed} unconfirmed");
     program.kill();
 }

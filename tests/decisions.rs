@@ -34,13 +34,24 @@ async fn the_ten_sample_replies_end_where_their_table_says() {
 async fn a_draft_cites_the_passage_that_answers_and_says_nothing_else() {
     let server = Server::start().await;
     let (id, _) = server.decided(&sample("01-simple-question")).await;
-    let page = server.running.engine.store.review_page(&server.workspace_id().await, &id).await.expect("a page").expect("found");
+    let page = server
+        .running
+        .engine
+        .store
+        .review_page(&server.workspace_id().await, &id)
+        .await
+        .expect("a page")
+        .expect("found");
     let draft = page.draft.expect("a draft");
-    let cited: Vec<&str> = draft.sentences.iter().filter_map(|sentence| {
-        let passage = page.passages.get(sentence.passage?)?;
-        assert!(passage.body.contains(&sentence.text), "“{}” stands in “{}”", sentence.text, passage.body);
-        Some(passage.body.as_str())
-    }).collect();
+    let cited: Vec<&str> = draft
+        .sentences
+        .iter()
+        .filter_map(|sentence| {
+            let passage = page.passages.get(sentence.passage?)?;
+            assert!(passage.body.contains(&sentence.text), "“{}” stands in “{}”", sentence.text, passage.body);
+            Some(passage.body.as_str())
+        })
+        .collect();
     assert!(!cited.is_empty());
     assert!(draft.body.starts_with("Hi Ana,"));
 }
@@ -79,7 +90,14 @@ async fn a_plugin_that_loops_or_traps_ends_at_a_person_and_the_server_lives_on()
 async fn instructions_to_the_machine_change_nothing() {
     let server = Server::start().await;
     let (id, _) = server.decided(&sample("extra-injection")).await;
-    let page = server.running.engine.store.review_page(&server.workspace_id().await, &id).await.expect("a page").expect("found");
+    let page = server
+        .running
+        .engine
+        .store
+        .review_page(&server.workspace_id().await, &id)
+        .await
+        .expect("a page")
+        .expect("found");
     if let Some(draft) = page.draft {
         assert!(!draft.body.contains("90"), "{}", draft.body);
     }

@@ -18,8 +18,19 @@ async fn call_me_tuesday_pauses_every_enrollment_before_the_webhook_answers_and_
     let id = accepted["id"].as_str().expect("an id").to_owned();
     let line = server.decision(&id).await;
     assert_eq!(line.verdict, "hand_off");
-    let page = server.running.engine.store.review_page(&server.workspace_id().await, &id).await.expect("a page").expect("found");
-    assert!(page.call_back.as_deref().is_some_and(|quoted| quoted.contains("Call me Tuesday at 2")), "{:?}", page.call_back);
+    let page = server
+        .running
+        .engine
+        .store
+        .review_page(&server.workspace_id().await, &id)
+        .await
+        .expect("a page")
+        .expect("found");
+    assert!(
+        page.call_back.as_deref().is_some_and(|quoted| quoted.contains("Call me Tuesday at 2")),
+        "{:?}",
+        page.call_back
+    );
     assert_eq!(server.count(active).await, 0, "nothing goes on while a person has it");
 }
 
@@ -107,7 +118,8 @@ async fn strangers_are_refused_with_a_word_about_what_to_send() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_requests_get_an_exact_answer_and_the_server_lives_on() {
-    let server = Server::start_with(&crate::server::starter().without_leads(), "[limits]\nmail_bytes_max = 20000\n").await;
+    let server =
+        Server::start_with(&crate::server::starter().without_leads(), "[limits]\nmail_bytes_max = 20000\n").await;
     let large = mail(ANA, "Re: docks", &"long ".repeat(10_000), "large", "");
     let response = server.post(&large).await;
     assert_eq!(response.status().as_u16(), 413);
@@ -118,7 +130,13 @@ async fn wrong_requests_get_an_exact_answer_and_the_server_lives_on() {
 
     let signed = signature(server.secrets.hook_secret.as_bytes(), server.running.engine.clock.now_ms(), b"{}");
     let send = |path: &str, media_type: &'static str| {
-        server.http.post(server.url(path)).header("content-type", media_type).header(SIGNATURE_HEADER, &signed).body("{}").send()
+        server
+            .http
+            .post(server.url(path))
+            .header("content-type", media_type)
+            .header(SIGNATURE_HEADER, &signed)
+            .body("{}")
+            .send()
     };
     let unknown = send("/hooks/nobody/email/raw", "message/rfc822").await.expect("an answer");
     assert_eq!(unknown.status().as_u16(), 404);

@@ -117,10 +117,25 @@ impl Program {
         let cookie = cookie.split(';').next().expect("a pair").to_owned();
         let list = self.http.get(self.url("/review")).header("cookie", &cookie).send().await.expect("an answer");
         let html = list.text().await.expect("a page");
-        let id = html.split("/review/").nth(1).and_then(|rest| rest.split(['"', '?', '#', '/']).next()).expect("an item").to_owned();
-        let page = self.http.get(self.url(&format!("/review/{id}"))).header("cookie", &cookie).send().await.expect("an answer");
+        let id = html
+            .split("/review/")
+            .nth(1)
+            .and_then(|rest| rest.split(['"', '?', '#', '/']).next())
+            .expect("an item")
+            .to_owned();
+        let page = self
+            .http
+            .get(self.url(&format!("/review/{id}")))
+            .header("cookie", &cookie)
+            .send()
+            .await
+            .expect("an answer");
         let html = page.text().await.expect("a page");
-        let body = html.split("<textarea").nth(1).and_then(|rest| rest.split_once('>')?.1.split("</textarea>").next()).expect("a draft");
+        let body = html
+            .split("<textarea")
+            .nth(1)
+            .and_then(|rest| rest.split_once('>')?.1.split("</textarea>").next())
+            .expect("a draft");
         let approve = self.http.post(self.url(&format!("/review/{id}/approve"))).header("cookie", &cookie);
         let response = approve.form(&[("body", body)]).send().await.expect("an answer");
         assert_eq!(response.status().as_u16(), 303, "approving goes on to the next");
@@ -212,7 +227,9 @@ fn a_database_that_cannot_be_opened_or_written_is_named_with_a_way_out() {
     let not_a_database = folder.path().join("text.db");
     std::fs::write(&not_a_database, "this is no database, it is a letter to my aunt".repeat(50)).expect("written");
     let nowhere = "sqlite:/proc/nowhere/a.db".to_owned();
-    for url in [format!("sqlite:{}", not_a_database.display()), nowhere, "postgres://nobody@127.0.0.1:1/none".to_owned()] {
+    for url in
+        [format!("sqlite:{}", not_a_database.display()), nowhere, "postgres://nobody@127.0.0.1:1/none".to_owned()]
+    {
         let data = folder.path().to_str().expect("a path");
         let output = run(&["migrate"], "", &[("REJOINDER_DATABASE_URL", &url), ("REJOINDER_DATA_DIR", data)]);
         assert_eq!(output.status.code(), Some(1), "{url}");
@@ -258,7 +275,17 @@ fn a_plugin_is_checked_with_a_report_or_a_reason() {
     let built = root().join("plugins/built/high_value_accounts.wasm");
     let built = built.to_str().expect("a path");
     let output = run(
-        &["plugin", "check", built, "--set", "seats_min=40", "--set", "owner=priya@h.example", "--set", "annual_revenue_usd_min=1"],
+        &[
+            "plugin",
+            "check",
+            built,
+            "--set",
+            "seats_min=40",
+            "--set",
+            "owner=priya@h.example",
+            "--set",
+            "annual_revenue_usd_min=1",
+        ],
         "",
         &[],
     );

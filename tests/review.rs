@@ -16,7 +16,8 @@ async fn an_edited_answer_leaves_in_the_thread_of_the_lead_exactly_once() {
     statuses.sort_unstable();
     assert_eq!(statuses, [303, 409], "the second is told");
     server.until("the answer has left", || async { (server.count(DRAFTS).await == 1).then_some(()) }).await;
-    let answers: Vec<(String, String)> = server.outbox().into_iter().filter(|(name, _)| name.starts_with("reply.")).collect();
+    let answers: Vec<(String, String)> =
+        server.outbox().into_iter().filter(|(name, _)| name.starts_with("reply.")).collect();
     assert_eq!(answers.len(), 1);
     let mail = answers[0].1.replace("\r\n ", " ");
     for expected in [
@@ -37,7 +38,14 @@ async fn a_rejection_needs_a_reason_and_sends_nothing() {
     let (id, _) = server.decided(&sample("01-simple-question")).await;
     let admin = server.signed_in().await;
     let reject = async |form: &[(&str, &str)]| {
-        admin.post(server.url(&format!("/review/{id}/reject"))).form(form).send().await.expect("an answer").status().as_u16()
+        admin
+            .post(server.url(&format!("/review/{id}/reject")))
+            .form(form)
+            .send()
+            .await
+            .expect("an answer")
+            .status()
+            .as_u16()
     };
     assert_ne!(reject(&[]).await, 303);
     assert_eq!(server.count("SELECT COUNT(*) FROM reviews WHERE state = 'open'").await, 1);
@@ -71,11 +79,17 @@ async fn nobody_acts_without_signing_in_or_from_another_site() {
 
     let admin = server.signed_in().await;
     for (header, value) in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")] {
-        let forged = admin.post(server.url(&format!("{path}/approve"))).header(header, value).form(&[("body", "x")]).send().await;
+        let forged = admin
+            .post(server.url(&format!("{path}/approve")))
+            .header(header, value)
+            .form(&[("body", "x")])
+            .send()
+            .await;
         assert_eq!(forged.expect("an answer").status().as_u16(), 403, "{header}");
     }
     assert_eq!(server.count("SELECT COUNT(*) FROM reviews WHERE state = 'open'").await, 1);
-    let missing = admin.get(server.url("/review/0190aaaa-0000-7000-8000-000000000000")).send().await.expect("an answer");
+    let missing =
+        admin.get(server.url("/review/0190aaaa-0000-7000-8000-000000000000")).send().await.expect("an answer");
     assert_eq!(missing.status().as_u16(), 404);
 }
 

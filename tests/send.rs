@@ -2,9 +2,9 @@
 //! It must never accept a message that was not approved or planned.
 
 use crate::server::{Server, mail, sample, starter};
-use rejoinder::config::{SmtpSecurity, SmtpSettings};
 use rejoinder::carrier::outbound::{Carrier, CarryError};
 use rejoinder::config::CarrierSettings;
+use rejoinder::config::{SmtpSecurity, SmtpSettings};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
@@ -86,11 +86,18 @@ async fn converse(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_of_a_mail_server_has_its_consequence() {
-    let deliver = async |sink: &Sink| sink.carrier().deliver("a@a.example", "b@b.example", "id@a.example", b"Subject: x\r\n\r\nhello\r\n.dot\r\n").await;
+    let deliver = async |sink: &Sink| {
+        sink.carrier()
+            .deliver("a@a.example", "b@b.example", "id@a.example", b"Subject: x\r\n\r\nhello\r\n.dot\r\n")
+            .await
+    };
     let good = Sink::start("250 ok", Some("250 queued as 7")).await;
     assert!(deliver(&good).await.is_ok_and(|receipt| receipt.contains("queued as 7")));
     assert!(good.mails.lock().expect("not poisoned")[0].contains("\n.dot\n"), "a leading dot survives");
-    assert!(matches!(deliver(&Sink::start("550 no such user", Some("250 ok")).await).await, Err(CarryError::Failed { .. })));
+    assert!(matches!(
+        deliver(&Sink::start("550 no such user", Some("250 ok")).await).await,
+        Err(CarryError::Failed { .. })
+    ));
     assert!(matches!(deliver(&Sink::start("451 later", Some("250 ok")).await).await, Err(CarryError::Retry { .. })));
     assert!(matches!(deliver(&Sink::start("250 ok", Some("452 full")).await).await, Err(CarryError::Retry { .. })));
     assert!(matches!(deliver(&Sink::start("250 ok", None).await).await, Err(CarryError::Unknown { .. })));
@@ -101,12 +108,14 @@ async fn every_answer_of_a_mail_server_has_its_consequence() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sequence_mail_leaves_by_smtp_with_a_way_out_and_a_threadable_id() {
     let sink = Sink::start("250 ok", Some("250 queued")).await;
-    let settings = format!("carrier = \"smtp\"\n[smtp]\nhost = \"127.0.0.1\"\nport = {}\nsecurity = \"none\"\n", sink.port);
+    let settings =
+        format!("carrier = \"smtp\"\n[smtp]\nhost = \"127.0.0.1\"\nport = {}\nsecurity = \"none\"\n", sink.port);
     let server = Server::start_with(&starter(), &settings).await;
-    server.until("20 e-mails have left", || async {
-        (sink.mails.lock().expect("not poisoned").len() >= 20).then_some(())
-    })
-    .await;
+    server
+        .until("20 e-mails have left", || async {
+            (sink.mails.lock().expect("not poisoned").len() >= 20).then_some(())
+        })
+        .await;
     let mails = sink.mails.lock().expect("not poisoned").clone();
     let mail = mails.iter().find(|mail| mail.contains(ANA)).expect("one to Ana");
     for expected in [
@@ -120,7 +129,8 @@ async fn sequence_mail_leaves_by_smtp_with_a_way_out_and_a_threadable_id() {
     ] {
         assert!(mail.contains(expected), "{expected} in {mail}");
     }
-    let mut ids: Vec<&str> = mails.iter().filter_map(|mail| mail.lines().find(|line| line.starts_with("Message-ID:"))).collect();
+    let mut ids: Vec<&str> =
+        mails.iter().filter_map(|mail| mail.lines().find(|line| line.starts_with("Message-ID:"))).collect();
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), 20, "one e-mail per lead");
@@ -131,12 +141,18 @@ async fn one_click_takes_the_lead_off_and_looking_at_the_link_does_not() {
     let server = Server::start().await;
     let (_, mail) = server.outbox().into_iter().find(|(_, mail)| mail.contains(ANA)).expect("one to Ana");
     let unfolded = mail.replace("\r\n ", " ");
-    let link = unfolded.split("List-Unsubscribe: <").nth(1).and_then(|rest| rest.split('>').next()).expect("a link").to_owned();
+    let link = unfolded
+        .split("List-Unsubscribe: <")
+        .nth(1)
+        .and_then(|rest| rest.split('>').next())
+        .expect("a link")
+        .to_owned();
     let opted_out = "SELECT COUNT(*) FROM leads WHERE stage = 'opted_out'";
     assert_eq!(server.http.get(&link).send().await.expect("an answer").status().as_u16(), 200);
     assert_eq!(server.count(opted_out).await, 0, "GET changes nothing");
     for _ in 0..2 {
-        let response = server.http.post(&link).form(&[("List-Unsubscribe", "One-Click")]).send().await.expect("an answer");
+        let response =
+            server.http.post(&link).form(&[("List-Unsubscribe", "One-Click")]).send().await.expect("an answer");
         assert_eq!(response.status().as_u16(), 200);
     }
     assert_eq!(server.count(opted_out).await, 1);
@@ -154,7 +170,12 @@ async fn an_approved_answer_is_not_sent_to_a_lead_that_opts_out_meanwhile() {
     let lead = page.lead.expect("a lead");
     server.decided(&mail(&lead.email, "Re: docks", "STOP", "stop-now", "")).await;
     let admin = server.signed_in().await;
-    let response = admin.post(server.url(&format!("/review/{id}/approve"))).form(&[("body", "Hello!")]).send().await.expect("an answer");
+    let response = admin
+        .post(server.url(&format!("/review/{id}/approve")))
+        .form(&[("body", "Hello!")])
+        .send()
+        .await
+        .expect("an answer");
     let text = response.text().await.expect("a page");
     assert!(text.contains("no more messages"), "{text}");
     assert_eq!(server.count("SELECT COUNT(*) FROM sends WHERE enrollment_id IS NULL").await, 0);

@@ -63,16 +63,18 @@ impl Server {
         let mut config = Config::parse(&text, std::iter::empty()).expect("a sound configuration");
         let listener = app::listen(&mut config).await.expect("a free port");
         let engine = app::open(config).await.expect("the server opens");
-        let secrets = setup::create_workspace(&engine, WORKSPACE, playbook).await.expect("a workspace").expect("a new one");
+        let secrets =
+            setup::create_workspace(&engine, WORKSPACE, playbook).await.expect("a workspace").expect("a new one");
         let filled = setup::fill(&engine, WORKSPACE, playbook).await.expect("filled");
         let running = app::run(engine, listener).await.expect("the server runs");
         let server = Server { running, secrets, http: client(), folder };
         if settings.is_empty() {
             let wanted = i64::try_from(filled.enrollments).expect("few");
-            server.until("the first e-mails have left", || async {
-                (server.running.engine.store.sent_count().await.expect("a count") >= wanted).then_some(())
-            })
-            .await;
+            server
+                .until("the first e-mails have left", || async {
+                    (server.running.engine.store.sent_count().await.expect("a count") >= wanted).then_some(())
+                })
+                .await;
         }
         server
     }

@@ -16,7 +16,9 @@ use tokio::task::JoinHandle;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("the data folder {path} cannot be made: {source}. Choose another with `data_dir`, or give this user the right to write there")]
+    #[error(
+        "the data folder {path} cannot be made: {source}. Choose another with `data_dir`, or give this user the right to write there"
+    )]
     DataFolder { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -24,7 +26,9 @@ pub enum StartError {
     Weights(#[from] WeightsError),
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
-    #[error("{address} is taken: another program listens there. Stop it, or choose another address with `listen` (REJOINDER_LISTEN)")]
+    #[error(
+        "{address} is taken: another program listens there. Stop it, or choose another address with `listen` (REJOINDER_LISTEN)"
+    )]
     Taken { address: SocketAddr },
     #[error("cannot listen on {address}: {source}. Choose another address with `listen` (REJOINDER_LISTEN)")]
     Listen { address: SocketAddr, source: std::io::Error },
@@ -46,7 +50,7 @@ pub async fn open(config: Config) -> Result<Arc<Engine>, StartError> {
     make_data_folder(&config)?;
     let store = Store::open(&config.database_url).await?;
     let weights = config.weights.clone();
-    let limits = config.reader_limits.clone();
+    let limits = config.reader_limits;
     let reader = tokio::task::spawn_blocking(move || {
         Reader::start(weights.as_deref().map_or(WeightsSource::Embedded, WeightsSource::File), limits)
     })

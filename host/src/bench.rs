@@ -190,7 +190,12 @@ fn millis(duration: Duration) -> f64 {
 
 fn quantile(values: &mut [f64], share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "small and positive"
+    )]
     let position = ((values.len().saturating_sub(1)) as f64 * share).round() as usize;
     values.get(position).copied().unwrap_or_default()
 }

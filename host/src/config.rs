@@ -60,7 +60,11 @@ pub struct SmtpSettings {
 
 impl fmt::Debug for SmtpSettings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("SmtpSettings").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+        formatter
+            .debug_struct("SmtpSettings")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
     }
 }
 
@@ -135,14 +139,18 @@ impl Config {
         let mut given = Given { values: BTreeMap::new(), problems: vec![] };
         match text.parse::<toml::Table>() {
             Ok(table) => given.take_table("", &table),
-            Err(error) => given.problems.push(format!("the file is no TOML: {}", error.to_string().trim().replace('\n', " "))),
+            Err(error) => {
+                given.problems.push(format!("the file is no TOML: {}", error.to_string().trim().replace('\n', " ")))
+            }
         }
         for (variable, value) in variables.filter(|(variable, _)| variable.starts_with(ENVIRONMENT_PREFIX)) {
             match SETTINGS.iter().find(|(name, _)| variable_of(name) == variable) {
                 Some((name, _)) => {
                     given.values.insert(name, value);
                 }
-                None => given.problems.push(format!("the variable {variable} is no setting; see `rejoinder serve --help`")),
+                None => {
+                    given.problems.push(format!("the variable {variable} is no setting; see `rejoinder serve --help`"))
+                }
             }
         }
         let config = given.config();
@@ -166,7 +174,8 @@ impl Given {
                 toml::Value::String(text) => text.clone(),
                 toml::Value::Integer(number) => number.to_string(),
                 other => {
-                    self.problems.push(format!("`{name}` is a {}; text or a whole number is expected", other.type_str()));
+                    self.problems
+                        .push(format!("`{name}` is a {}; text or a whole number is expected", other.type_str()));
                     continue;
                 }
             };
@@ -178,7 +187,13 @@ impl Given {
         self.values.get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    fn number<N: std::str::FromStr + PartialOrd + fmt::Display>(&mut self, name: &'static str, default: N, min: N, max: N) -> N {
+    fn number<N: std::str::FromStr + PartialOrd + fmt::Display>(
+        &mut self,
+        name: &'static str,
+        default: N,
+        min: N,
+        max: N,
+    ) -> N {
         let Some(text) = self.text(name) else { return default };
         match text.parse::<N>() {
             Ok(number) if number >= min && number <= max => number,
@@ -194,7 +209,8 @@ impl Given {
         let listen = match self.text("listen") {
             None => default_listen,
             Some(text) => text.parse().unwrap_or_else(|_| {
-                self.problems.push(format!("`listen` is “{text}”; an address and port such as 127.0.0.1:8055 is expected"));
+                self.problems
+                    .push(format!("`listen` is “{text}”; an address and port such as 127.0.0.1:8055 is expected"));
                 default_listen
             }),
         };
@@ -206,7 +222,9 @@ impl Given {
         let database_url = match self.text("database_url") {
             None => DatabaseUrl::Sqlite(data_dir.join("rejoinder.db")),
             Some(text) => DatabaseUrl::parse(&text).unwrap_or_else(|| {
-                self.problems.push("`database_url` must be sqlite:PATH or postgres://user:password@host:port/database".to_owned());
+                self.problems.push(
+                    "`database_url` must be sqlite:PATH or postgres://user:password@host:port/database".to_owned(),
+                );
                 DatabaseUrl::Sqlite(data_dir.join("rejoinder.db"))
             }),
         };
@@ -243,10 +261,20 @@ impl Given {
                 reply_tokens_max: self.number("limits.reader_reply_tokens_max", reader.reply_tokens_max, 8, 256),
             },
             rule_limits: RuleLimits {
-                memory_bytes_max: self.number("limits.plugin_memory_bytes_max", rules.memory_bytes_max, 1 << 20, 1 << 30),
+                memory_bytes_max: self.number(
+                    "limits.plugin_memory_bytes_max",
+                    rules.memory_bytes_max,
+                    1 << 20,
+                    1 << 30,
+                ),
                 call_ms_max: self.number("limits.plugin_call_ms_max", rules.call_ms_max, 5, 10_000),
                 stack_bytes_max: self.number("limits.plugin_stack_bytes_max", rules.stack_bytes_max, 64 << 10, 1 << 20),
-                result_bytes_max: self.number("limits.plugin_result_bytes_max", rules.result_bytes_max, 1 << 10, 1 << 24),
+                result_bytes_max: self.number(
+                    "limits.plugin_result_bytes_max",
+                    rules.result_bytes_max,
+                    1 << 10,
+                    1 << 24,
+                ),
                 log_lines_max: self.number("limits.plugin_log_lines_max", rules.log_lines_max, 0, 100_000),
                 ..rules
             },
@@ -272,7 +300,8 @@ impl Given {
             (Some(username), Some(password)) => Some((username, password)),
             (None, None) => None,
             _ => {
-                self.problems.push("`smtp.username` and `smtp.password` belong together; give both or neither".to_owned());
+                self.problems
+                    .push("`smtp.username` and `smtp.password` belong together; give both or neither".to_owned());
                 None
             }
         };
@@ -304,16 +333,26 @@ mod tests {
     #[test]
     fn all_problems_are_named_at_once() {
         let text = "listen = \"here\"\ncarier = \"smtp\"\n[smtp]\nport = 0\nusername = \"u\"\n[limits]\nplugin_call_ms_max = \"soon\"\n";
-        let error = parse(text, &[("REJOINDER_CARRIER", "smtp"), ("REJOINDER_COLOUR", "red")]).expect_err("many problems");
+        let error =
+            parse(text, &[("REJOINDER_CARRIER", "smtp"), ("REJOINDER_COLOUR", "red")]).expect_err("many problems");
         let words = error.to_string();
-        for expected in ["`listen`", "`carier`", "smtp.port", "belong together", "plugin_call_ms_max", "smtp.host", "REJOINDER_COLOUR"] {
+        for expected in [
+            "`listen`",
+            "`carier`",
+            "smtp.port",
+            "belong together",
+            "plugin_call_ms_max",
+            "smtp.host",
+            "REJOINDER_COLOUR",
+        ] {
             assert!(words.contains(expected), "{expected} in {words}");
         }
     }
 
     #[test]
     fn a_variable_wins_over_the_file() {
-        let config = parse("public_url = \"https://a.test/\"", &[("REJOINDER_PUBLIC_URL", "https://b.test/")]).expect("sound");
+        let config =
+            parse("public_url = \"https://a.test/\"", &[("REJOINDER_PUBLIC_URL", "https://b.test/")]).expect("sound");
         assert_eq!(config.public_url, "https://b.test");
     }
 

@@ -76,7 +76,8 @@ pub fn fresh_folder(folder: &Path) -> Result<(), DemoError> {
         std::fs::remove_dir_all(folder).map_err(failed)?;
     }
     std::fs::create_dir_all(folder).map_err(failed)?;
-    std::fs::write(folder.join(MARKER), "This folder belongs to `rejoinder demo`, which clears it at each start.\n").map_err(failed)
+    std::fs::write(folder.join(MARKER), "This folder belongs to `rejoinder demo`, which clears it at each start.\n")
+        .map_err(failed)
 }
 
 /// The demo keeps everything in its own folder, whatever the configuration says about database and carrier.
@@ -126,7 +127,8 @@ async fn wait_for_first_touches(running: &app::Running, enrollments: u64) -> Res
 async fn post(running: &app::Running, name: &'static str, raw: &[u8]) -> Result<String, DemoError> {
     let failed = |why: String| DemoError::Post { name, why };
     let engine = &running.engine;
-    let workspace = engine.store.workspace_by_slug(WORKSPACE).await?.ok_or_else(|| failed("no workspace".to_owned()))?;
+    let workspace =
+        engine.store.workspace_by_slug(WORKSPACE).await?.ok_or_else(|| failed("no workspace".to_owned()))?;
     let secrets = engine.store.hook_keys(&workspace.id, HookKeyKind::Hmac).await?;
     let secret = secrets.first().ok_or_else(|| failed("no secret".to_owned()))?;
     let response = reqwest::Client::new()
@@ -167,13 +169,22 @@ pub fn report(demo: &Demo) -> String {
     let filled = demo.filled;
     let mut text = format!(
         "\nWorkspace {WORKSPACE}: {} documents with {} passages, {} leads, {} enrolled in the sequence and sent its first e-mail.\n{} replies posted through the webhook:\n",
-        filled.documents, filled.passages, filled.leads, filled.enrollments, demo.decided.len()
+        filled.documents,
+        filled.passages,
+        filled.leads,
+        filled.enrollments,
+        demo.decided.len()
     );
     for (name, line) in &demo.decided {
         let verdict = rejoinder_playbook::decision::Verdict::parse(&line.verdict);
         let who = line.lead_name.as_deref().unwrap_or(&line.from_address);
-        text.push_str(&format!("\n  {name}  {who}\n    → {}", verdict.map_or(line.verdict.as_str(), |verdict| verdict.words())));
-        if let Some(owner) = line.owner.as_deref().filter(|_| verdict != Some(rejoinder_playbook::decision::Verdict::OptOut)) {
+        text.push_str(&format!(
+            "\n  {name}  {who}\n    → {}",
+            verdict.map_or(line.verdict.as_str(), |verdict| verdict.words())
+        ));
+        if let Some(owner) =
+            line.owner.as_deref().filter(|_| verdict != Some(rejoinder_playbook::decision::Verdict::OptOut))
+        {
             text.push_str(&format!(" ({owner})"));
         }
         text.push_str(&format!(", {} ms after it arrived\n", line.decided_ms.saturating_sub(line.received_ms)));

@@ -18,7 +18,12 @@ const FIRST_WORKSPACE: &str = "main";
 
 /// Automated sales follow-up with a human in the loop, on your own machine.
 #[derive(Parser)]
-#[command(name = "rejoinder", version, about, after_help = "Start with `rejoinder demo`. The configuration: `rejoinder serve --help`.")]
+#[command(
+    name = "rejoinder",
+    version,
+    about,
+    after_help = "Start with `rejoinder demo`. The configuration: `rejoinder serve --help`."
+)]
 struct Arguments {
     /// TOML file with settings; REJOINDER_… variables win over it
     #[arg(long, global = true, value_name = "FILE")]
@@ -187,7 +192,7 @@ fn print_secrets(secrets: &FirstSecrets, public_url: &str) {
 
 async fn read_standard_input(config: &Config) -> Result<ExitCode> {
     let weights = config.weights.as_deref().map_or(WeightsSource::Embedded, WeightsSource::File);
-    let reader = Reader::start(weights, config.reader_limits.clone())?;
+    let reader = Reader::start(weights, config.reader_limits)?;
     let input = tokio::io::BufReader::new(tokio::io::stdin());
     let shows_progress = std::io::stderr().is_terminal() && !std::io::stdout().is_terminal();
     let counts = read::read_lines(&reader, input, tokio::io::stdout(), |counts| {

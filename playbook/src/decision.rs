@@ -94,20 +94,43 @@ pub struct Reason {
 #[serde(tag = "effect", rename_all = "snake_case")]
 pub enum Effect {
     /// Never written to again: the address named, the lead's, and the one a person replied from.
-    Suppress { address: Option<String>, cause: String, proof: String },
+    Suppress {
+        address: Option<String>,
+        cause: String,
+        proof: String,
+    },
     /// All enrollments of the lead end.
-    EndEnrollments { cause: String },
+    EndEnrollments {
+        cause: String,
+    },
     /// All paused enrollments go on at this time.
-    ResumeEnrollments { at_ms: i64 },
-    SetStage { stage: Stage },
+    ResumeEnrollments {
+        at_ms: i64,
+    },
+    SetStage {
+        stage: Stage,
+    },
     /// The lead is looked at again at this time.
-    Revisit { at_ms: i64 },
+    Revisit {
+        at_ms: i64,
+    },
     /// A person has the conversation; nothing automatic goes out.
-    AssignOwner { owner: String },
+    AssignOwner {
+        owner: String,
+    },
     /// A person reviews the draft.
-    OpenReview { owner: String, due_ms: i64, reason: String },
+    OpenReview {
+        owner: String,
+        due_ms: i64,
+        reason: String,
+    },
     /// A person answers, with the draft as a suggestion where there is one.
-    OpenHandOff { owner: String, due_ms: i64, reason: String, call_back: Option<String> },
+    OpenHandOff {
+        owner: String,
+        due_ms: i64,
+        reason: String,
+        call_back: Option<String>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -185,8 +208,7 @@ fn by_law(case: &Case<'_>, reasons: &mut Vec<Reason>) -> Option<Decision> {
         case.text.to_owned()
     };
     let cause = "opted out".to_owned();
-    let mut effects =
-        vec![Effect::Suppress { address, cause: cause.clone(), proof }, Effect::EndEnrollments { cause }];
+    let mut effects = vec![Effect::Suppress { address, cause: cause.clone(), proof }, Effect::EndEnrollments { cause }];
     if case.lead.is_some() {
         effects.push(Effect::SetStage { stage: Stage::OptedOut });
     }
@@ -218,11 +240,15 @@ fn by_machine(case: &Case<'_>, reasons: &mut Vec<Reason>) -> Option<Decision> {
             Some(Decision { verdict: Verdict::Bounce, reasons: std::mem::take(reasons), effects })
         }
         Machine::Bounce { hard: false, why, .. } => {
-            reasons.push(reason("soft_bounce", format!("could not be delivered for now ({why}); tried again in {days} days")));
+            reasons.push(reason(
+                "soft_bounce",
+                format!("could not be delivered for now ({why}); tried again in {days} days"),
+            ));
             Some(wait(reasons, later_ms))
         }
         Machine::AutoReply { why, .. } => {
-            reasons.push(reason("auto_reply", format!("an automatic reply ({why}); the sequence goes on in {days} days")));
+            reasons
+                .push(reason("auto_reply", format!("an automatic reply ({why}); the sequence goes on in {days} days")));
             Some(wait(reasons, later_ms))
         }
     }
@@ -257,10 +283,15 @@ fn by_rules(case: &Case<'_>, reasons: &mut Vec<Reason>) -> Strictest {
                 }
             }
             RulingOutcome::Ruled { plugin, ruling } => {
-                if let Ruling::Review { reason: why } | Ruling::HandOff { reason: why, .. } | Ruling::Suppress { reason: why } = ruling {
+                if let Ruling::Review { reason: why }
+                | Ruling::HandOff { reason: why, .. }
+                | Ruling::Suppress { reason: why } = ruling
+                {
                     reasons.push(reason("plugin", format!("plugin {plugin}: {why}")));
                 }
-                if ruling.strictness() > rank || matches!((ruling, &strictest), (Ruling::HandOff { .. }, Strictest::Unavailable)) {
+                if ruling.strictness() > rank
+                    || matches!((ruling, &strictest), (Ruling::HandOff { .. }, Strictest::Unavailable))
+                {
                     rank = ruling.strictness();
                     strictest = match ruling {
                         Ruling::Proceed => Strictest::Proceed,
@@ -278,7 +309,12 @@ fn by_rules(case: &Case<'_>, reasons: &mut Vec<Reason>) -> Strictest {
 fn escalate_word<'a>(case: &Case<'a>) -> Option<&'a str> {
     let lower = case.text.to_lowercase();
     let words: Vec<&str> = lower.split(|character: char| !character.is_alphanumeric()).collect();
-    case.playbook.governance.escalate_words.iter().map(String::as_str).find(|word| words.contains(&word.to_lowercase().as_str()))
+    case.playbook
+        .governance
+        .escalate_words
+        .iter()
+        .map(String::as_str)
+        .find(|word| words.contains(&word.to_lowercase().as_str()))
 }
 
 fn by_reading(case: &Case<'_>, lead: &Lead, mut reasons: Vec<Reason>) -> Decision {
@@ -293,11 +329,13 @@ fn by_reading(case: &Case<'_>, lead: &Lead, mut reasons: Vec<Reason>) -> Decisio
     let confidence = reading.confidence * 100.0;
     let needed = case.playbook.confidence_min(intent);
     if reading.unsure || reading.confidence < needed {
-        let words = format!("perhaps “{}”, but only {confidence:.0} % sure (needs {:.0} %)", intent.words(), needed * 100.0);
+        let words =
+            format!("perhaps “{}”, but only {confidence:.0} % sure (needs {:.0} %)", intent.words(), needed * 100.0);
         reasons.push(reason("unsure", words));
         return hand_off(case, reasons, None);
     }
-    reasons.push(reason("reading", format!("“{}”, {confidence:.0} % sure, {}", intent.words(), reading.sentiment.name())));
+    reasons
+        .push(reason("reading", format!("“{}”, {confidence:.0} % sure, {}", intent.words(), reading.sentiment.name())));
     match intent {
         Intent::AutoReply => {
             let days = case.playbook.revisit_days.auto_reply;
@@ -319,7 +357,9 @@ fn by_reading(case: &Case<'_>, lead: &Lead, mut reasons: Vec<Reason>) -> Decisio
             reasons.push(reason("intent_to_person", format!("“{}” always goes to a person", intent.words())));
             let mut decision = hand_off(case, reasons, None);
             let stage = match intent {
-                Intent::MeetingRequest | Intent::Competitor | Intent::PriceObjection | Intent::ExpertQuestion => Stage::Warm,
+                Intent::MeetingRequest | Intent::Competitor | Intent::PriceObjection | Intent::ExpertQuestion => {
+                    Stage::Warm
+                }
                 _ => Stage::Engaged,
             };
             raise_stage(&mut decision, lead, stage);
@@ -358,7 +398,8 @@ fn review(case: &Case<'_>, lead: &Lead, intent: Intent, mut reasons: Vec<Reason>
         effects.push(Effect::Revisit { at_ms: case.received_ms.saturating_add(days_ms(days)) });
         reasons.push(reason("revisit", format!("the sequence ends; the lead is looked at again in {days} days")));
     }
-    let due_ms = case.received_ms.saturating_add(i64::from(case.playbook.handoff_due_hours.review).saturating_mul(HOUR_MS));
+    let due_ms =
+        case.received_ms.saturating_add(i64::from(case.playbook.handoff_due_hours.review).saturating_mul(HOUR_MS));
     effects.push(Effect::OpenReview { owner: owner_of(case).address.to_string(), due_ms, reason: words });
     let mut decision = Decision { verdict: Verdict::Review, reasons, effects };
     match intent {
@@ -406,8 +447,9 @@ fn open_hand_off(case: &Case<'_>, why: &str, to: Option<String>) -> Effect {
 fn owner_of<'a>(case: &Case<'a>) -> &'a Owner {
     let owners = &case.playbook.owners;
     let field = |name: &str| case.lead.and_then(|lead| lead.fields.get(name)).map(|value| value.to_lowercase());
-    let of_record = field("account_owner")
-        .and_then(|wanted| owners.iter().find(|owner| owner.address.as_str() == wanted || owner.name.to_lowercase() == wanted));
+    let of_record = field("account_owner").and_then(|wanted| {
+        owners.iter().find(|owner| owner.address.as_str() == wanted || owner.name.to_lowercase() == wanted)
+    });
     let of_territory = field("territory")
         .or_else(|| field("country"))
         .and_then(|wanted| owners.iter().find(|owner| owner.territory.to_lowercase() == wanted));
@@ -415,8 +457,21 @@ fn owner_of<'a>(case: &Case<'a>) -> &'a Owner {
 }
 
 const TIME_WORDS: [&str; 15] = [
-    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "tomorrow", "today", "tonight", "noon",
-    "morning", "afternoon", "evening", "o'clock",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+    "tomorrow",
+    "today",
+    "tonight",
+    "noon",
+    "morning",
+    "afternoon",
+    "evening",
+    "o'clock",
 ];
 
 /// The sentence in which the lead names a time, quoted as it stands; resolving it is the reviewer's.
@@ -424,8 +479,9 @@ const TIME_WORDS: [&str; 15] = [
 pub fn quoted_time(text: &str) -> Option<&str> {
     sentence::split(text).into_iter().find(|sentence| {
         let lower = sentence.to_lowercase().replace('’', "'");
-        let words: Vec<&str> =
-            lower.split(|character: char| !(character.is_alphanumeric() || matches!(character, ':' | '\'' | '.'))).collect();
+        let words: Vec<&str> = lower
+            .split(|character: char| !(character.is_alphanumeric() || matches!(character, ':' | '\'' | '.')))
+            .collect();
         words.iter().any(|word| {
             let word = word.trim_matches(['.', ':', '\'']);
             TIME_WORDS.contains(&word) || TIME_WORDS.contains(&word.trim_end_matches('s')) || is_clock_time(word)
@@ -438,11 +494,14 @@ fn is_clock_time(word: &str) -> bool {
     let bare = word.trim_end_matches(['.', 'm']).trim_end_matches(['a', 'p']).trim_end_matches('.');
     let with_suffix = bare.len() < word.len();
     let mut parts = bare.split([':', '.']);
-    let is_number = |part: Option<&str>, max: u32| part.and_then(|part| part.parse::<u32>().ok()).is_some_and(|n| n <= max);
+    let is_number =
+        |part: Option<&str>, max: u32| part.and_then(|part| part.parse::<u32>().ok()).is_some_and(|n| n <= max);
     let hour = is_number(parts.next(), 24);
     match parts.next() {
         None => hour && with_suffix && (word.ends_with("am") || word.ends_with("pm")),
-        Some(minutes) => hour && minutes.len() == 2 && is_number(Some(minutes), 59) && (word.contains(':') || with_suffix),
+        Some(minutes) => {
+            hour && minutes.len() == 2 && is_number(Some(minutes), 59) && (word.contains(':') || with_suffix)
+        }
     }
 }
 
@@ -489,7 +548,8 @@ mod tests {
     }
 
     fn draft() -> Draft {
-        let sentence = DraftSentence { text: "It speaks German.".to_owned(), support: Support::Passage { id: "p".to_owned() } };
+        let sentence =
+            DraftSentence { text: "It speaks German.".to_owned(), support: Support::Passage { id: "p".to_owned() } };
         Draft { subject: "Re: a".to_owned(), paragraphs: vec![vec![sentence]], unanswered: vec![] }
     }
 
@@ -596,7 +656,8 @@ mod tests {
         let rulings = [RulingOutcome::Ruled { plugin: "high_value".to_owned(), ruling }];
         let decision = decided(Intent::SimpleQuestion, |case| case.rulings = &rulings);
         assert_eq!(decision.verdict, Verdict::HandOff);
-        let to_priya = |effect: &Effect| matches!(effect, Effect::OpenHandOff { owner, .. } if owner == "priya@h.example");
+        let to_priya =
+            |effect: &Effect| matches!(effect, Effect::OpenHandOff { owner, .. } if owner == "priya@h.example");
         assert!(decision.effects.iter().any(to_priya));
         assert!(decision.reasons.iter().any(|reason| reason.words.contains("900 seats")));
     }

@@ -120,7 +120,11 @@ pub struct DraftRequest<'a> {
 pub fn needs_passage(intent: Intent) -> bool {
     matches!(
         intent,
-        Intent::SimpleQuestion | Intent::ExpertQuestion | Intent::PriceObjection | Intent::Competitor | Intent::Interested
+        Intent::SimpleQuestion
+            | Intent::ExpertQuestion
+            | Intent::PriceObjection
+            | Intent::Competitor
+            | Intent::Interested
     )
 }
 
@@ -266,8 +270,10 @@ pub fn check(
 fn contains_words(text: &str, phrase: &str) -> bool {
     let words = |text: &str| -> String {
         let lower = text.to_lowercase();
-        let words: Vec<&str> =
-            lower.split(|character: char| !(character.is_alphanumeric() || character == '-')).filter(|word| !word.is_empty()).collect();
+        let words: Vec<&str> = lower
+            .split(|character: char| !(character.is_alphanumeric() || character == '-'))
+            .filter(|word| !word.is_empty())
+            .collect();
         format!(" {} ", words.join(" "))
     };
     words(text).contains(&words(phrase))

@@ -303,7 +303,7 @@ fn whole_message(channel: Channel, words: &[&str]) -> Option<OptOutWord> {
         || (unique.len() == 1 && STRONG_WORDS.contains(&unique.join(" ").as_str()));
     // On the telephone a lone "cancel" or "end" answers the rep, not the law.
     let whole = channel != Channel::Voice && WHOLE_MESSAGE_WORDS.contains(&all.as_str());
-    (strong || whole).then(|| OptOutWord { words: all, rule: "an opt-out word is the whole message" })
+    (strong || whole).then_some(OptOutWord { words: all, rule: "an opt-out word is the whole message" })
 }
 
 /// A sentence, or the last clause of one, that is nothing but a strong word; a signature may follow it.

@@ -145,7 +145,9 @@ impl Playbook {
 
     fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        for (name, value) in [("name", &self.name), ("company", &self.company), ("postal_address", &self.postal_address)] {
+        for (name, value) in
+            [("name", &self.name), ("company", &self.company), ("postal_address", &self.postal_address)]
+        {
             if value.trim().is_empty() {
                 faults.push(format!("`{name}` is empty; fill it in"));
             }
@@ -191,7 +193,8 @@ impl Playbook {
             ("review", due.review),
         ] {
             if hours == 0 || hours > HOURS_MAX {
-                faults.push(format!("`handoff_due_hours.{name}` is {hours}; it must be between 1 and {HOURS_MAX} hours"));
+                faults
+                    .push(format!("`handoff_due_hours.{name}` is {hours}; it must be between 1 and {HOURS_MAX} hours"));
             }
         }
         if self.tone.sentences_max == 0 {

@@ -13,7 +13,8 @@ pub fn next_attempt_ms(attempts: i64, now_ms: i64) -> Option<i64> {
         return None;
     }
     let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or_default();
-    let wait_ms = FIRST_WAIT_MS.saturating_mul(1_i64.checked_shl(doublings.min(20)).unwrap_or(i64::MAX)).min(WAIT_MS_MAX);
+    let wait_ms =
+        FIRST_WAIT_MS.saturating_mul(1_i64.checked_shl(doublings.min(20)).unwrap_or(i64::MAX)).min(WAIT_MS_MAX);
     Some(now_ms.saturating_add(wait_ms))
 }
 

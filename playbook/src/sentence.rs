@@ -3,8 +3,8 @@
 
 /// Abbreviations after which a full stop does not end a sentence.
 const ABBREVIATIONS: [&str; 22] = [
-    "mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "e.g", "i.e", "approx", "no", "inc", "ltd", "co", "dept", "fig",
-    "jr", "sr", "a.m", "p.m", "u.s",
+    "mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "e.g", "i.e", "approx", "no", "inc", "ltd", "co", "dept",
+    "fig", "jr", "sr", "a.m", "p.m", "u.s",
 ];
 
 /// The sentences of a text, trimmed, in order; line breaks that start a new paragraph or list item end one too.
@@ -42,7 +42,10 @@ pub fn split(text: &str) -> Vec<&str> {
 /// The sentences that ask something.
 #[must_use]
 pub fn questions(text: &str) -> Vec<&str> {
-    split(text).into_iter().filter(|sentence| sentence.trim_end_matches(['"', '\'', ')', '”', '’']).ends_with('?')).collect()
+    split(text)
+        .into_iter()
+        .filter(|sentence| sentence.trim_end_matches(['"', '\'', ')', '”', '’']).ends_with('?'))
+        .collect()
 }
 
 fn push<'a>(sentences: &mut Vec<&'a str>, sentence: Option<&'a str>) {
@@ -54,9 +57,11 @@ fn push<'a>(sentences: &mut Vec<&'a str>, sentence: Option<&'a str>) {
 }
 
 fn ends_with_abbreviation(before: &str) -> bool {
-    let word = before.rsplit(|character: char| character.is_whitespace() || character == '(').next().unwrap_or_default();
+    let word =
+        before.rsplit(|character: char| character.is_whitespace() || character == '(').next().unwrap_or_default();
     let lower = word.to_lowercase();
-    let single_initial = word.chars().count() == 1 && word.chars().all(|character| character.is_uppercase() && character != 'I');
+    let single_initial =
+        word.chars().count() == 1 && word.chars().all(|character| character.is_uppercase() && character != 'I');
     single_initial || ABBREVIATIONS.contains(&lower.as_str())
 }
 
@@ -80,6 +85,9 @@ mod tests {
 
     #[test]
     fn questions_are_found_among_statements() {
-        assert_eq!(questions("Thanks. Does it work with SAP? We use it.\nAnd \"French?\""), ["Does it work with SAP?", "And \"French?\""]);
+        assert_eq!(
+            questions("Thanks. Does it work with SAP? We use it.\nAnd \"French?\""),
+            ["Does it work with SAP?", "And \"French?\""]
+        );
     }
 }

@@ -76,11 +76,13 @@ impl Sequence {
         let mut day_before = 0;
         for (number, step) in (1..).zip(&self.steps) {
             if step.day == 0 || step.day > DAY_MAX || step.day < day_before {
-                faults.push(format!("step {number} is on day {}; days run from 1 to {DAY_MAX} and never back", step.day));
+                faults
+                    .push(format!("step {number} is on day {}; days run from 1 to {DAY_MAX} and never back", step.day));
             }
             day_before = step.day;
             if step.channel != Channel::Email {
-                faults.push(format!("step {number} goes out by {}; this version sends e-mail only", step.channel.name()));
+                faults
+                    .push(format!("step {number} goes out by {}; this version sends e-mail only", step.channel.name()));
             }
             if step.subject.trim().is_empty() || step.template.trim().is_empty() {
                 faults.push(format!("step {number} has no subject or no template"));
@@ -88,8 +90,11 @@ impl Sequence {
             if step.last && number < self.steps.len() {
                 faults.push(format!("step {number} is the break-up, but step {} follows it", number + 1));
             }
-            let within_7_days =
-                self.steps.iter().filter(|other| other.day >= step.day && other.day < step.day.saturating_add(7)).count();
+            let within_7_days = self
+                .steps
+                .iter()
+                .filter(|other| other.day >= step.day && other.day < step.day.saturating_add(7))
+                .count();
             if u32::try_from(within_7_days).unwrap_or(u32::MAX) > caps.emails_per_7_days_max {
                 faults.push(format!(
                     "{within_7_days} e-mails in the 7 days from day {} on; the cap is {}",
@@ -109,7 +114,8 @@ impl Sequence {
     /// When a step is due for a lead whose enrollment started at `started_ms`; none after the last.
     #[must_use]
     pub fn due_ms(&self, number: i64, started_ms: i64) -> Option<i64> {
-        self.step(number).map(|step| started_ms.saturating_add(i64::from(step.day.saturating_sub(1)).saturating_mul(DAY_MS)))
+        self.step(number)
+            .map(|step| started_ms.saturating_add(i64::from(step.day.saturating_sub(1)).saturating_mul(DAY_MS)))
     }
 
     /// The pause between a step and the one before it, for a lead who was held up.
@@ -130,10 +136,13 @@ pub fn send_key(enrollment_id: &str, step: i64) -> String {
 /// The Message-ID derived from it, without angle brackets: `send.enrollment.{lead}.{sequence}.{step}@{domain}`.
 #[must_use]
 pub fn message_id(send_key: &str, domain: &str) -> String {
-    let local: String = send_key
-        .chars()
-        .map(|character| if character.is_ascii_alphanumeric() || character == '-' { character.to_ascii_lowercase() } else { '.' })
-        .collect();
+    let local: String =
+        send_key
+            .chars()
+            .map(|character| {
+                if character.is_ascii_alphanumeric() || character == '-' { character.to_ascii_lowercase() } else { '.' }
+            })
+            .collect();
     format!("{local}@{domain}")
 }
 
@@ -176,6 +185,9 @@ mod tests {
     #[test]
     fn the_message_id_follows_from_the_step() {
         let key = send_key("enrollment.lead-ana-ruiz.intro", 1);
-        assert_eq!(message_id(&key, "harbourlight.example"), "send.enrollment.lead-ana-ruiz.intro.1@harbourlight.example");
+        assert_eq!(
+            message_id(&key, "harbourlight.example"),
+            "send.enrollment.lead-ana-ruiz.intro.1@harbourlight.example"
+        );
     }
 }

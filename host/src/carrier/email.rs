@@ -84,10 +84,7 @@ pub fn build(email: &Email<'_>) -> Result<Vec<u8>, EmailError> {
             .header(header::InReplyTo::from(format!("<{answered}>")))
             .header(header::References::from(chain.join(" ")));
     }
-    let footer = format!(
-        "{}\nYou can stop these e-mails here: {}",
-        playbook.postal_address, email.unsubscribe_url
-    );
+    let footer = format!("{}\nYou can stop these e-mails here: {}", playbook.postal_address, email.unsubscribe_url);
     let text = format!("{}\n\n-- \n{footer}\n", email.body.trim_end());
     let message = builder
         .multipart(

@@ -52,9 +52,12 @@ impl Carrier {
 
 /// One file per Message-ID, renamed into place: written twice it is there once.
 async fn write_to_folder(folder: &Path, message_id: &str, bytes: &[u8]) -> Result<String, CarryError> {
-    let retry = |what: &str, error: std::io::Error| CarryError::Retry { why: format!("{what} {}: {error}", folder.display()) };
-    let name: String =
-        message_id.chars().map(|character| if character.is_ascii_alphanumeric() || "-.@_".contains(character) { character } else { '_' }).collect();
+    let retry =
+        |what: &str, error: std::io::Error| CarryError::Retry { why: format!("{what} {}: {error}", folder.display()) };
+    let name: String = message_id
+        .chars()
+        .map(|character| if character.is_ascii_alphanumeric() || "-.@_".contains(character) { character } else { '_' })
+        .collect();
     let path: PathBuf = folder.join(format!("{name}.eml"));
     let unfinished = folder.join(format!(".{name}.part"));
     tokio::fs::create_dir_all(folder).await.map_err(|error| retry("cannot make the folder", error))?;
@@ -65,7 +68,8 @@ async fn write_to_folder(folder: &Path, message_id: &str, bytes: &[u8]) -> Resul
 
 async fn send_by_smtp(smtp: &SmtpSettings, from: &str, to: &str, bytes: &[u8]) -> Result<String, CarryError> {
     let address = |text: &str| {
-        Address::from_str(text).map_err(|_| CarryError::Failed { why: format!("the address {text} cannot be used by SMTP") })
+        Address::from_str(text)
+            .map_err(|_| CarryError::Failed { why: format!("the address {text} cannot be used by SMTP") })
     };
     let envelope = Envelope::new(Some(address(from)?), vec![address(to)?])
         .map_err(|error| CarryError::Failed { why: error.to_string() })?;
@@ -79,15 +83,10 @@ async fn send_by_smtp(smtp: &SmtpSettings, from: &str, to: &str, bytes: &[u8]) -
     let tls = TlsParameters::new(smtp.host.clone()).map_err(not_taken)?;
     let implicit = (smtp.security == SmtpSecurity::Tls).then(|| tls.clone());
     let client = ClientId::default();
-    let mut connection = AsyncSmtpConnection::connect_tokio1(
-        (smtp.host.as_str(), smtp.port),
-        Some(timeout),
-        &client,
-        implicit,
-        None,
-    )
-    .await
-    .map_err(not_taken)?;
+    let mut connection =
+        AsyncSmtpConnection::connect_tokio1((smtp.host.as_str(), smtp.port), Some(timeout), &client, implicit, None)
+            .await
+            .map_err(not_taken)?;
     if smtp.security == SmtpSecurity::StartTls {
         connection.starttls(tls, &client).await.map_err(not_taken)?;
     }
@@ -102,7 +101,9 @@ async fn send_by_smtp(smtp: &SmtpSettings, from: &str, to: &str, bytes: &[u8]) -
         }
         // An answer with a code is certain; a connection that broke in the middle is not.
         Err(error) if error.is_permanent() || error.is_transient() => Err(not_taken(error)),
-        Err(error) => Err(CarryError::Unknown { why: format!("the connection to {server} broke: {}", with_cause(&error)) }),
+        Err(error) => {
+            Err(CarryError::Unknown { why: format!("the connection to {server} broke: {}", with_cause(&error)) })
+        }
     }
 }
 

@@ -328,18 +328,22 @@ async fn compose(
     if asked.is_empty() {
         asked.push(text);
     }
-    let index = engine
-        .passages
-        .get(&engine.store, &engine.reader, &claimed.workspace_id, facts.playbook_version)
-        .await?;
+    let index =
+        engine.passages.get(&engine.store, &engine.reader, &claimed.workspace_id, facts.playbook_version).await?;
     let mut questions: Vec<Question<'_>> = Vec::new();
     if draft::needs_passage(intent) {
         // A reader too busy to look passages up leaves the question to a person.
-        let embedded = engine.reader.embed(asked.iter().map(|text| (*text).to_owned()).collect()).await.unwrap_or_default();
-        questions = asked.iter().zip(&embedded).map(|(text, question)| Question { text, candidates: index.find(question) }).collect();
+        let embedded =
+            engine.reader.embed(asked.iter().map(|text| (*text).to_owned()).collect()).await.unwrap_or_default();
+        questions = asked
+            .iter()
+            .zip(&embedded)
+            .map(|(text, question)| Question { text, candidates: index.find(question) })
+            .collect();
     }
     let fields = lead.all_fields();
-    let request = DraftRequest { intent, subject: &facts.reply.subject, playbook, fields: &fields, questions: &questions };
+    let request =
+        DraftRequest { intent, subject: &facts.reply.subject, playbook, fields: &fields, questions: &questions };
     let draft = draft::compose(&request);
 
     let mut found: Vec<(String, f32)> = Vec::new();

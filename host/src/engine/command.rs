@@ -50,7 +50,8 @@ pub async fn approve(
         return Err(CommandError::Invalid(format!("the answer has more than {BODY_CHARS_MAX} characters; shorten it")));
     }
     let send = answer(engine, who, review_id, &review, &body).await?;
-    let settlement = if body == draft { Settlement::Approved { send: &send } } else { Settlement::Edited { send: &send } };
+    let settlement =
+        if body == draft { Settlement::Approved { send: &send } } else { Settlement::Edited { send: &send } };
     settle_with(engine, who, review_id, &settlement).await?;
     engine.sends.notify_one();
     Ok(())
@@ -84,8 +85,10 @@ async fn settle_with(
     settlement: &Settlement<'_>,
 ) -> Result<(), CommandError> {
     let now_ms = engine.clock.now_ms();
-    let settled =
-        engine.store.settle_review(&who.workspace_id, review_id, &who.user_id, &who.user_name, settlement, now_ms).await?;
+    let settled = engine
+        .store
+        .settle_review(&who.workspace_id, review_id, &who.user_id, &who.user_name, settlement, now_ms)
+        .await?;
     match settled {
         Settled::Done => Ok(()),
         Settled::Already { by, state } => Err(CommandError::AlreadySettled { by, state }),
@@ -102,20 +105,23 @@ async fn answer(
     body: &str,
 ) -> Result<NewSend, CommandError> {
     let refused = |rule: &str, why: &str| CommandError::Refused { rule: rule.to_owned(), why: why.to_owned() };
-    let lead = lead_of_review(&engine.store, review)
-        .await?
-        .ok_or_else(|| refused("unknown_sender", "the sender is no lead; add the lead, or answer from your own mailbox and settle this"))?;
+    let lead = lead_of_review(&engine.store, review).await?.ok_or_else(|| {
+        refused(
+            "unknown_sender",
+            "the sender is no lead; add the lead, or answer from your own mailbox and settle this",
+        )
+    })?;
     let now_ms = engine.clock.now_ms();
     if engine.store.is_suppressed(&lead.id, lead.email.as_str(), now_ms).await? {
         return Err(refused("opt_out", "the lead has asked for no more messages"));
     }
     let workspace = engine.store.workspace(&who.workspace_id).await?.ok_or(CommandError::NotFound)?;
     let playbook = stored_playbook(&workspace.playbook_toml)?;
-    let reply: Reply =
-        serde_json::from_str(&review.parsed).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    let reply: Reply = serde_json::from_str(&review.parsed).map_err(|error| StoreError::Corrupt(error.to_string()))?;
     let mut references: Vec<String> = reply.answers.iter().rev().cloned().collect();
     references.extend(reply.message_id.clone());
-    let subject = if review.draft_subject.is_empty() { format!("Re: {}", reply.subject) } else { review.draft_subject.clone() };
+    let subject =
+        if review.draft_subject.is_empty() { format!("Re: {}", reply.subject) } else { review.draft_subject.clone() };
     let send_key = format!("reply/{review_id}");
     let message_id = sequence::message_id(&send_key, playbook.sender.address.domain());
     let token = message_id.split('@').next().unwrap_or_default();

@@ -46,7 +46,8 @@ async fn plan(engine: &Engine, due: &DueEnrollment) -> Result<Result<(), String>
         return Ok(Err("the workspace is not on record".to_owned()));
     };
     let fields = lead.all_fields();
-    let rendered = template::render(&step.subject, &fields).and_then(|subject| Ok((subject, template::render(&step.template, &fields)?)));
+    let rendered = template::render(&step.subject, &fields)
+        .and_then(|subject| Ok((subject, template::render(&step.template, &fields)?)));
     let (subject, body) = match rendered {
         Ok(rendered) => rendered,
         Err(error) => return Ok(Err(format!("step {}: {error}", due.next_step))),

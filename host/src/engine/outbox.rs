@@ -40,7 +40,10 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
 async fn turn(engine: &Arc<Engine>) -> Result<bool, crate::store::StoreError> {
     let abandoned = engine.store.settle_abandoned_sends(engine.clock.now_ms()).await?;
     if abandoned > 0 {
-        tracing::warn!(abandoned, "messages may or may not have left before the server stopped; see them as “unconfirmed”");
+        tracing::warn!(
+            abandoned,
+            "messages may or may not have left before the server stopped; see them as “unconfirmed”"
+        );
     }
     let planned = due::plan_due_steps(engine).await?;
     let leased = engine.store.claim_sends(engine.clock.now_ms(), engine.config.send_lease_ms, BATCH_SENDS_MAX).await?;

@@ -134,5 +134,5 @@ fn unpack(bytes: &[u8], sentences: usize) -> Option<Vec<Embedding>> {
     if each == 0 || each.checked_mul(count)? != bytes.len() {
         return None;
     }
-    bytes.chunks_exact(each).map(|part| Embedding::from_bytes(part)).collect()
+    bytes.chunks_exact(each).map(Embedding::from_bytes).collect()
 }

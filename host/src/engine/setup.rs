@@ -6,9 +6,7 @@ use super::sign_in::{PasswordError, hash_password};
 use super::{Engine, stored_playbook};
 use crate::library::chunk::{self, DocumentError};
 use crate::store::StoreError;
-use crate::store::workspace::{
-    HookKeyKind, NewDocument, NewEnrollment, NewPassage, NewSequence, Workspace,
-};
+use crate::store::workspace::{HookKeyKind, NewDocument, NewEnrollment, NewPassage, NewPlugin, NewSequence, Workspace};
 use rejoinder_models::ReadError;
 use rejoinder_playbook::address::{AddressError, EmailAddress};
 use rejoinder_playbook::lead::{Lead, Stage};
@@ -318,13 +316,14 @@ pub async fn warm_up(engine: &Engine) -> Result<(), SetupError> {
 }
 
 fn parse_playbook(folder: &PlaybookFolder) -> Result<Playbook, SetupError> {
-    Playbook::parse(&folder.playbook).map_err(|source| SetupError::Playbook { file: "playbook.toml".to_owned(), source })
+    Playbook::parse(&folder.playbook)
+        .map_err(|source| SetupError::Playbook { file: "playbook.toml".to_owned(), source })
 }
 
 /// Says how many passages are new; none when this version is there already.
 async fn put_document(engine: &Engine, workspace_id: &str, file: &str, text: &str) -> Result<usize, SetupError> {
-    let parsed = chunk::parse(text)
-        .map_err(|source| SetupError::Document { file: format!("documents/{file}"), source })?;
+    let parsed =
+        chunk::parse(text).map_err(|source| SetupError::Document { file: format!("documents/{file}"), source })?;
     let sha256 = hex(&Sha256::digest(text.as_bytes()));
     if engine.store.has_document(workspace_id, file, &sha256).await? {
         return Ok(0);
@@ -357,23 +356,25 @@ async fn put_document(engine: &Engine, workspace_id: &str, file: &str, text: &st
     Ok(document.passages.len())
 }
 
-async fn put_plugin(engine: &Engine, workspace_id: &str, folder: &PlaybookFolder, text: &str) -> Result<(), SetupError> {
+async fn put_plugin(
+    engine: &Engine,
+    workspace_id: &str,
+    folder: &PlaybookFolder,
+    text: &str,
+) -> Result<(), SetupError> {
     let wrong = |error: toml::de::Error| SetupError::File {
         file: "plugin.toml".to_owned(),
         words: error.to_string().trim().replace('\n', " "),
     };
     let plugin: PluginFile = toml::from_str(text).map_err(wrong)?;
-    let component = folder
-        .components
-        .get(&plugin.plugin)
-        .ok_or_else(|| SetupError::NoComponent { name: plugin.plugin.clone() })?;
+    let component =
+        folder.components.get(&plugin.plugin).ok_or_else(|| SetupError::NoComponent { name: plugin.plugin.clone() })?;
     let sha256 = hex(&Sha256::digest(component));
     let settings = serde_json::to_string(&plugin.settings)
         .map_err(|error| SetupError::File { file: "plugin.toml".to_owned(), words: error.to_string() })?;
-    let id = engine.clock.new_id();
-    let now_ms = engine.clock.now_ms();
-    engine.store.put_plugin(workspace_id, &id, &plugin.plugin, &sha256, component, &settings, now_ms).await?;
-    Ok(())
+    let new =
+        NewPlugin { id: &engine.clock.new_id(), name: &plugin.plugin, sha256: &sha256, component, settings: &settings };
+    Ok(engine.store.put_plugin(workspace_id, &new, engine.clock.now_ms()).await?)
 }
 
 fn parse_leads(text: &str, playbook: &Playbook) -> Result<Vec<Lead>, SetupError> {
@@ -394,8 +395,11 @@ fn parse_leads(text: &str, playbook: &Playbook) -> Result<Vec<Lead>, SetupError>
             let words = format!("lead {}: “{time_zone}” is not an IANA time zone such as America/Chicago", entry.id);
             return Err(SetupError::File { file: file(), words });
         }
-        let email = EmailAddress::parse(&entry.email)
-            .map_err(|source| SetupError::Lead { file: file(), lead: entry.id.clone(), source })?;
+        let email = EmailAddress::parse(&entry.email).map_err(|source| SetupError::Lead {
+            file: file(),
+            lead: entry.id.clone(),
+            source,
+        })?;
         let mut fields = BTreeMap::new();
         for (name, value) in entry.fields {
             let text = match value {

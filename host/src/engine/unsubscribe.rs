@@ -44,7 +44,8 @@ pub async fn unsubscribe(engine: &Engine, token: &str) -> Result<bool, StoreErro
 
 async fn resolve(engine: &Engine, token: &str) -> Result<Option<(Workspace, Lead)>, StoreError> {
     let mut parts = token.split(SEPARATOR);
-    let (Some(slug), Some(lead_id), Some(given), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(slug), Some(lead_id), Some(given), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return Ok(None);
     };
     let Some(workspace) = engine.store.workspace_by_slug(slug).await? else { return Ok(None) };

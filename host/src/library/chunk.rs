@@ -60,7 +60,9 @@ pub fn parse(text: &str) -> Result<Document, DocumentError> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.trim(), value.trim().trim_matches('"')))
         .collect();
-    let field = |name: &'static str| front.get(name).copied().filter(|value| !value.is_empty()).ok_or(DocumentError::Missing(name));
+    let field = |name: &'static str| {
+        front.get(name).copied().filter(|value| !value.is_empty()).ok_or(DocumentError::Missing(name))
+    };
     let kind = field("kind")?;
     if !KINDS.contains(&kind) {
         return Err(DocumentError::Kind(kind.to_owned()));

@@ -24,7 +24,10 @@ impl Store {
     /// How many people can sign in to a workspace.
     pub async fn user_count(&self, workspace_id: &str) -> Result<i64, StoreError> {
         let row: (i64,) = on_read!(&self.db, |pool| {
-            sqlx::query_as("SELECT COUNT(*) FROM users WHERE workspace_id = $1").bind(workspace_id).fetch_one(pool).await
+            sqlx::query_as("SELECT COUNT(*) FROM users WHERE workspace_id = $1")
+                .bind(workspace_id)
+                .fetch_one(pool)
+                .await
         })?;
         Ok(row.0)
     }
@@ -85,7 +88,12 @@ impl Store {
         Ok(row.unwrap_or_default())
     }
 
-    pub async fn record_sign_in_failure(&self, name: &str, failures: i64, locked_until_ms: i64) -> Result<(), StoreError> {
+    pub async fn record_sign_in_failure(
+        &self,
+        name: &str,
+        failures: i64,
+        locked_until_ms: i64,
+    ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         on_tx!(&mut tx, |connection| {
             sqlx::query(
@@ -113,7 +121,11 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         on_tx!(&mut tx, |connection| {
-            sqlx::query("DELETE FROM sessions WHERE expires_ms <= $1").bind(now_ms).execute(connection).await.map(|_| ())
+            sqlx::query("DELETE FROM sessions WHERE expires_ms <= $1")
+                .bind(now_ms)
+                .execute(connection)
+                .await
+                .map(|_| ())
         })?;
         on_tx!(&mut tx, |connection| {
             sqlx::query("DELETE FROM sign_in_failures WHERE name = $1").bind(name).execute(connection).await.map(|_| ())
@@ -148,7 +160,11 @@ impl Store {
     pub async fn end_session(&self, token_hash: &[u8]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         on_tx!(&mut tx, |connection| {
-            sqlx::query("DELETE FROM sessions WHERE token_hash = $1").bind(token_hash).execute(connection).await.map(|_| ())
+            sqlx::query("DELETE FROM sessions WHERE token_hash = $1")
+                .bind(token_hash)
+                .execute(connection)
+                .await
+                .map(|_| ())
         })?;
         tx.commit().await
     }

@@ -149,7 +149,16 @@ impl Store {
             "arrival": arrival_id, "channel": reply.channel.name(), "subject": reply.subject,
             "paused": accepted.enrollments_paused, "matched_by": accepted.matched_by,
         });
-        add_event(&mut tx, workspace_id, lead_id, now_ms, &format!("received/{arrival_id}"), "reply_received", &received).await?;
+        add_event(
+            &mut tx,
+            workspace_id,
+            lead_id,
+            now_ms,
+            &format!("received/{arrival_id}"),
+            "reply_received",
+            &received,
+        )
+        .await?;
         if let Some(words) = &reply.opt_out {
             let addresses = addresses_of(reply, matched.as_ref().map(|matched| &matched.lead));
             opt_out(&mut tx, workspace_id, lead_id, &addresses, "opted out", words, now_ms).await?;
@@ -159,7 +168,12 @@ impl Store {
     }
 
     /// Claims replies that await a decision: at most one per lead, oldest first, each for `lease_ms`.
-    pub async fn claim_arrivals(&self, now_ms: i64, lease_ms: i64, arrivals_max: i64) -> Result<Vec<Claimed>, StoreError> {
+    pub async fn claim_arrivals(
+        &self,
+        now_ms: i64,
+        lease_ms: i64,
+        arrivals_max: i64,
+    ) -> Result<Vec<Claimed>, StoreError> {
         let mut tx = self.begin().await?;
         let sql = if tx.is_postgres() { CLAIM_POSTGRES } else { CLAIM_SQLITE };
         let mut claimed = on_tx!(&mut tx, |connection| {
@@ -266,7 +280,8 @@ impl Store {
 }
 
 /// Those that can be claimed: due or with a lease that ran out, and first among the undecided of their lead.
-const CLAIM_SQLITE: &str = "UPDATE arrivals SET state = 'claimed', attempts = attempts + 1, fence = fence + 1, lease_until_ms = $2
+const CLAIM_SQLITE: &str =
+    "UPDATE arrivals SET state = 'claimed', attempts = attempts + 1, fence = fence + 1, lease_until_ms = $2
  WHERE id IN (
     SELECT id FROM arrivals AS candidate
     WHERE ((state = 'waiting' AND due_ms <= $1) OR (state = 'claimed' AND lease_until_ms <= $1))
@@ -277,7 +292,8 @@ const CLAIM_SQLITE: &str = "UPDATE arrivals SET state = 'claimed', attempts = at
  RETURNING id, workspace_id, fence, attempts";
 
 /// The same, skipping what another node is claiming at this moment.
-const CLAIM_POSTGRES: &str = "UPDATE arrivals SET state = 'claimed', attempts = attempts + 1, fence = fence + 1, lease_until_ms = $2
+const CLAIM_POSTGRES: &str =
+    "UPDATE arrivals SET state = 'claimed', attempts = attempts + 1, fence = fence + 1, lease_until_ms = $2
  WHERE id IN (
     SELECT id FROM arrivals AS candidate
     WHERE ((state = 'waiting' AND due_ms <= $1) OR (state = 'claimed' AND lease_until_ms <= $1))
@@ -346,7 +362,12 @@ async fn match_lead(
     Ok(None)
 }
 
-async fn match_send(tx: &mut Tx, workspace_id: &str, message_id: &str, by: &'static str) -> Result<Option<Match>, StoreError> {
+async fn match_send(
+    tx: &mut Tx,
+    workspace_id: &str,
+    message_id: &str,
+    by: &'static str,
+) -> Result<Option<Match>, StoreError> {
     let found: Option<MatchedSend> = on_tx!(tx, |connection| {
         sqlx::query_as("SELECT id, lead_id FROM sends WHERE workspace_id = $1 AND message_id = $2")
             .bind(workspace_id)
@@ -384,12 +405,14 @@ pub(super) async fn opt_out(
     suppress(tx, workspace_id, addresses, cause, proof, now_ms).await?;
     let Some(lead_id) = lead_id else { return Ok(()) };
     on_tx!(tx, |connection| {
-        sqlx::query("UPDATE enrollments SET state = 'ended', due_ms = NULL, cause = $2 WHERE lead_id = $1 AND state <> 'ended'")
-            .bind(lead_id)
-            .bind(cause)
-            .execute(connection)
-            .await
-            .map(|_| ())
+        sqlx::query(
+            "UPDATE enrollments SET state = 'ended', due_ms = NULL, cause = $2 WHERE lead_id = $1 AND state <> 'ended'",
+        )
+        .bind(lead_id)
+        .bind(cause)
+        .execute(connection)
+        .await
+        .map(|_| ())
     })?;
     on_tx!(tx, |connection| {
         sqlx::query("UPDATE leads SET stage = 'opted_out', revisit_ms = NULL WHERE id = $1")

@@ -30,7 +30,8 @@ impl DatabaseUrl {
             let path = path.strip_prefix("//").unwrap_or(path);
             return (!path.is_empty()).then(|| DatabaseUrl::Sqlite(PathBuf::from(path)));
         }
-        (url.starts_with("postgres://") || url.starts_with("postgresql://")).then(|| DatabaseUrl::Postgres(url.to_owned()))
+        (url.starts_with("postgres://") || url.starts_with("postgresql://"))
+            .then(|| DatabaseUrl::Postgres(url.to_owned()))
     }
 }
 
@@ -193,7 +194,8 @@ async fn connect(url: &DatabaseUrl) -> Result<Db, StoreError> {
             Ok(Db::Lite { write, read })
         }
         DatabaseUrl::Postgres(url) => {
-            let advice = "Is PostgreSQL running, and are host, port, user, password and database in `database_url` right?";
+            let advice =
+                "Is PostgreSQL running, and are host, port, user, password and database in `database_url` right?";
             let without_password = url.rsplit('@').next().unwrap_or_default().to_owned();
             let failed = |source| StoreError::Open { place: without_password.clone(), advice, source };
             let options = PgConnectOptions::from_str(url).map_err(failed)?;

@@ -33,12 +33,20 @@ pub struct Decided<'a> {
 #[derive(Clone, Debug)]
 pub enum Settlement<'a> {
     /// Send this text; it is the draft's own.
-    Approved { send: &'a NewSend },
+    Approved {
+        send: &'a NewSend,
+    },
     /// Send this text, which the person changed.
-    Edited { send: &'a NewSend },
-    Rejected { reason: &'a str },
+    Edited {
+        send: &'a NewSend,
+    },
+    Rejected {
+        reason: &'a str,
+    },
     /// Dealt with outside.
-    Settled { note: &'a str },
+    Settled {
+        note: &'a str,
+    },
 }
 
 /// Whether a settlement was the first.
@@ -46,7 +54,10 @@ pub enum Settlement<'a> {
 pub enum Settled {
     Done,
     /// Somebody was quicker.
-    Already { by: String, state: String },
+    Already {
+        by: String,
+        state: String,
+    },
     NotFound,
 }
 
@@ -83,7 +94,11 @@ impl Store {
         }
         let text = |value: serde_json::Result<String>| value.map_err(|error| StoreError::Corrupt(error.to_string()));
         let reasons = text(serde_json::to_string(&decided.decision.reasons))?;
-        let reading = decided.reading.map(serde_json::to_string).transpose().map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let reading = decided
+            .reading
+            .map(serde_json::to_string)
+            .transpose()
+            .map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let rulings = text(serde_json::to_string(decided.rulings))?;
         let lead_id = decided.lead.map(|lead| lead.id.as_str());
         on_tx!(&mut tx, |connection| {
@@ -113,7 +128,8 @@ impl Store {
             "arrival": arrival_id, "verdict": decided.decision.verdict.name(), "cause": last,
             "intent": decided.reading.map(|reading| reading.intent.name()),
         });
-        add_event(&mut tx, workspace_id, lead_id, decided.now_ms, &format!("decided/{arrival_id}"), "decided", &data).await?;
+        add_event(&mut tx, workspace_id, lead_id, decided.now_ms, &format!("decided/{arrival_id}"), "decided", &data)
+            .await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -173,7 +189,16 @@ impl Store {
             insert_send(&mut tx, send, now_ms).await?;
         }
         let data = json!({ "state": state, "by": user_name, "note": note });
-        add_event(&mut tx, workspace_id, lead_id.as_deref(), now_ms, &format!("settled/{review_id}"), "review_settled", &data).await?;
+        add_event(
+            &mut tx,
+            workspace_id,
+            lead_id.as_deref(),
+            now_ms,
+            &format!("settled/{review_id}"),
+            "review_settled",
+            &data,
+        )
+        .await?;
         tx.commit().await?;
         Ok(Settled::Done)
     }
@@ -296,11 +321,8 @@ async fn open_review(
 ) -> Result<(), StoreError> {
     let workspace_id = decided.claimed.workspace_id.as_str();
     let arrival_id = decided.claimed.id.as_str();
-    let draft = decided
-        .draft
-        .map(serde_json::to_string)
-        .transpose()
-        .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    let draft =
+        decided.draft.map(serde_json::to_string).transpose().map_err(|error| StoreError::Corrupt(error.to_string()))?;
     // One review per reply, so its id follows from the reply's.
     on_tx!(&mut *tx, |connection| {
         sqlx::query(

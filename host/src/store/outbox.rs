@@ -55,12 +55,21 @@ pub enum CommitOutcome {
 /// What the carrier said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendOutcome {
-    Sent { receipt: String },
+    Sent {
+        receipt: String,
+    },
     /// Nothing was taken; try again then.
-    Retry { at_ms: i64, why: String },
-    Failed { why: String },
+    Retry {
+        at_ms: i64,
+        why: String,
+    },
+    Failed {
+        why: String,
+    },
     /// It may or may not have gone out; a person looks.
-    Unconfirmed { why: String },
+    Unconfirmed {
+        why: String,
+    },
 }
 
 /// An enrollment whose next step, or whose resumption, is due.
@@ -269,16 +278,27 @@ impl Store {
     pub async fn end_enrollment(&self, due: &DueEnrollment, cause: &str, now_ms: i64) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         on_tx!(&mut tx, |connection| {
-            sqlx::query("UPDATE enrollments SET state = 'ended', due_ms = NULL, cause = $2 WHERE id = $1 AND due_ms = $3")
-                .bind(&due.id)
-                .bind(cause)
-                .bind(due.due_ms)
-                .execute(connection)
-                .await
-                .map(|_| ())
+            sqlx::query(
+                "UPDATE enrollments SET state = 'ended', due_ms = NULL, cause = $2 WHERE id = $1 AND due_ms = $3",
+            )
+            .bind(&due.id)
+            .bind(cause)
+            .bind(due.due_ms)
+            .execute(connection)
+            .await
+            .map(|_| ())
         })?;
         let key = format!("ended/{}", due.id);
-        add_event(&mut tx, &due.workspace_id, Some(&due.lead_id), now_ms, &key, "sequence_ended", &json!({ "cause": cause })).await?;
+        add_event(
+            &mut tx,
+            &due.workspace_id,
+            Some(&due.lead_id),
+            now_ms,
+            &key,
+            "sequence_ended",
+            &json!({ "cause": cause }),
+        )
+        .await?;
         tx.commit().await
     }
 
@@ -401,7 +421,8 @@ impl Store {
             .await
         })?;
         for (id, workspace_id, lead_id, message_id, enrollment_id) in &abandoned {
-            let data = json!({ "message_id": message_id, "cause": "the server stopped while it was being handed over" });
+            let data =
+                json!({ "message_id": message_id, "cause": "the server stopped while it was being handed over" });
             let key = format!("send_unconfirmed/{id}");
             add_event(&mut tx, workspace_id, Some(lead_id), now_ms, &key, "send_unconfirmed", &data).await?;
             if let Some(enrollment_id) = enrollment_id {
@@ -432,7 +453,16 @@ impl Store {
         let mut tx = self.begin().await?;
         lock_lead(&mut tx, lead_id).await?;
         let addresses = [lead.email.as_str().to_owned()];
-        super::arrived::opt_out(&mut tx, workspace_id, Some(lead_id), &addresses, "opted out", "unsubscribe link", now_ms).await?;
+        super::arrived::opt_out(
+            &mut tx,
+            workspace_id,
+            Some(lead_id),
+            &addresses,
+            "opted out",
+            "unsubscribe link",
+            now_ms,
+        )
+        .await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -493,14 +523,16 @@ async fn end_if_completed(tx: &mut Tx, enrollment_id: &str) -> Result<(), StoreE
     Ok(())
 }
 
-const CLAIM_SQLITE: &str = "UPDATE sends SET state = 'leased', attempts = attempts + 1, fence = fence + 1, lease_until_ms = $2
+const CLAIM_SQLITE: &str =
+    "UPDATE sends SET state = 'leased', attempts = attempts + 1, fence = fence + 1, lease_until_ms = $2
  WHERE id IN (
     SELECT id FROM sends AS candidate
     WHERE ((state = 'ready' AND due_ms <= $1) OR (state = 'leased' AND lease_until_ms <= $1))
     ORDER BY due_ms, id LIMIT $3)
  RETURNING id";
 
-const CLAIM_POSTGRES: &str = "UPDATE sends SET state = 'leased', attempts = attempts + 1, fence = fence + 1, lease_until_ms = $2
+const CLAIM_POSTGRES: &str =
+    "UPDATE sends SET state = 'leased', attempts = attempts + 1, fence = fence + 1, lease_until_ms = $2
  WHERE id IN (
     SELECT id FROM sends AS candidate
     WHERE ((state = 'ready' AND due_ms <= $1) OR (state = 'leased' AND lease_until_ms <= $1))

@@ -255,7 +255,8 @@ struct DecidedRow {
     decided_ms: i64,
 }
 
-const ITEMS: &str = "SELECT reviews.id, reviews.kind, reviews.reason, reviews.owner, reviews.due_ms, arrivals.from_address,
+const ITEMS: &str =
+    "SELECT reviews.id, reviews.kind, reviews.reason, reviews.owner, reviews.due_ms, arrivals.from_address,
         arrivals.subject, arrivals.new_text, arrivals.received_ms, leads.first_name, leads.last_name, leads.company,
         decisions.reading
  FROM reviews JOIN arrivals ON arrivals.id = reviews.arrival_id
@@ -270,7 +271,12 @@ const ITEMS: &str = "SELECT reviews.id, reviews.kind, reviews.reason, reviews.ow
 
 impl Store {
     /// The review queue, the most urgent first; the settled ones newest first.
-    pub async fn review_queue(&self, workspace_id: &str, filter: QueueFilter, now_ms: i64) -> Result<Queue, StoreError> {
+    pub async fn review_queue(
+        &self,
+        workspace_id: &str,
+        filter: QueueFilter,
+        now_ms: i64,
+    ) -> Result<Queue, StoreError> {
         let wanted = match filter {
             QueueFilter::Open => "open",
             QueueFilter::Reviews => "review",
@@ -379,7 +385,10 @@ impl Store {
 
     async fn reading_of(&self, arrival_id: &str) -> Result<Option<Reading>, StoreError> {
         let row: Option<(Option<String>,)> = on_read!(&self.db, |pool| {
-            sqlx::query_as("SELECT reading FROM decisions WHERE arrival_id = $1").bind(arrival_id).fetch_optional(pool).await
+            sqlx::query_as("SELECT reading FROM decisions WHERE arrival_id = $1")
+                .bind(arrival_id)
+                .fetch_optional(pool)
+                .await
         })?;
         row.and_then(|row| row.0).as_deref().map(json).transpose()
     }
@@ -496,7 +505,10 @@ fn item(row: ItemRow) -> Result<QueueItem, StoreError> {
     Ok(QueueItem {
         id: row.id,
         kind: if row.kind == "review" { ReviewKind::Review } else { ReviewKind::HandOff },
-        lead_name: row.first_name.zip(row.last_name).map_or_else(String::new, |(first, last)| format!("{first} {last}")),
+        lead_name: row
+            .first_name
+            .zip(row.last_name)
+            .map_or_else(String::new, |(first, last)| format!("{first} {last}")),
         company: row.company.unwrap_or_default(),
         from_address: row.from_address.unwrap_or_default(),
         subject: row.subject,

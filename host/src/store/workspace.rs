@@ -87,6 +87,17 @@ pub struct ActivePlugin {
     pub settings: String,
 }
 
+/// A plugin to install.
+#[derive(Clone, Copy, Debug)]
+pub struct NewPlugin<'a> {
+    pub id: &'a str,
+    pub name: &'a str,
+    pub sha256: &'a str,
+    pub component: &'a [u8],
+    /// JSON object of strings.
+    pub settings: &'a str,
+}
+
 #[derive(Clone, Debug)]
 pub struct NewSequence {
     pub id: String,
@@ -183,27 +194,33 @@ pub(super) async fn add_event(
 impl Store {
     pub async fn workspace_by_slug(&self, slug: &str) -> Result<Option<Workspace>, StoreError> {
         Ok(on_read!(&self.db, |pool| {
-            sqlx::query_as("SELECT id, slug, name, playbook_toml, playbook_version, link_secret FROM workspaces WHERE slug = $1")
-                .bind(slug)
-                .fetch_optional(pool)
-                .await
+            sqlx::query_as(
+                "SELECT id, slug, name, playbook_toml, playbook_version, link_secret FROM workspaces WHERE slug = $1",
+            )
+            .bind(slug)
+            .fetch_optional(pool)
+            .await
         })?)
     }
 
     pub async fn workspace(&self, id: &str) -> Result<Option<Workspace>, StoreError> {
         Ok(on_read!(&self.db, |pool| {
-            sqlx::query_as("SELECT id, slug, name, playbook_toml, playbook_version, link_secret FROM workspaces WHERE id = $1")
-                .bind(id)
-                .fetch_optional(pool)
-                .await
+            sqlx::query_as(
+                "SELECT id, slug, name, playbook_toml, playbook_version, link_secret FROM workspaces WHERE id = $1",
+            )
+            .bind(id)
+            .fetch_optional(pool)
+            .await
         })?)
     }
 
     pub async fn workspaces(&self) -> Result<Vec<Workspace>, StoreError> {
         Ok(on_read!(&self.db, |pool| {
-            sqlx::query_as("SELECT id, slug, name, playbook_toml, playbook_version, link_secret FROM workspaces ORDER BY slug")
-                .fetch_all(pool)
-                .await
+            sqlx::query_as(
+                "SELECT id, slug, name, playbook_toml, playbook_version, link_secret FROM workspaces ORDER BY slug",
+            )
+            .fetch_all(pool)
+            .await
         })?)
     }
 
@@ -263,10 +280,12 @@ impl Store {
     /// The plugins that are asked about replies.
     pub async fn active_plugins(&self, workspace_id: &str) -> Result<Vec<ActivePlugin>, StoreError> {
         Ok(on_read!(&self.db, |pool| {
-            sqlx::query_as("SELECT name, sha256, settings FROM plugins WHERE workspace_id = $1 AND active = TRUE ORDER BY name")
-                .bind(workspace_id)
-                .fetch_all(pool)
-                .await
+            sqlx::query_as(
+                "SELECT name, sha256, settings FROM plugins WHERE workspace_id = $1 AND active = TRUE ORDER BY name",
+            )
+            .bind(workspace_id)
+            .fetch_all(pool)
+            .await
         })?)
     }
 
@@ -302,18 +321,25 @@ impl Store {
     /// The secrets (HMAC) or hashes (API key) of a workspace.
     pub async fn hook_keys(&self, workspace_id: &str, kind: HookKeyKind) -> Result<Vec<Vec<u8>>, StoreError> {
         let rows: Vec<(Vec<u8>,)> = on_read!(&self.db, |pool| {
-            sqlx::query_as("SELECT secret FROM hook_keys WHERE workspace_id = $1 AND kind = $2 ORDER BY created_ms DESC")
-                .bind(workspace_id)
-                .bind(kind.name())
-                .fetch_all(pool)
-                .await
+            sqlx::query_as(
+                "SELECT secret FROM hook_keys WHERE workspace_id = $1 AND kind = $2 ORDER BY created_ms DESC",
+            )
+            .bind(workspace_id)
+            .bind(kind.name())
+            .fetch_all(pool)
+            .await
         })?;
         Ok(rows.into_iter().map(|row| row.0).collect())
     }
 
     /// Stores a document with its passages; an older version's passages are no longer found. The same version twice
     /// changes nothing. Says whether it was new.
-    pub async fn put_document(&self, workspace_id: &str, document: &NewDocument, now_ms: i64) -> Result<bool, StoreError> {
+    pub async fn put_document(
+        &self,
+        workspace_id: &str,
+        document: &NewDocument,
+        now_ms: i64,
+    ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let stored = on_tx!(&mut tx, |connection| {
             sqlx::query(
@@ -518,21 +544,12 @@ impl Store {
     }
 
     /// Installs a plugin and makes it the active one of its name.
-    pub async fn put_plugin(
-        &self,
-        workspace_id: &str,
-        id: &str,
-        name: &str,
-        sha256: &str,
-        component: &[u8],
-        settings: &str,
-        now_ms: i64,
-    ) -> Result<(), StoreError> {
+    pub async fn put_plugin(&self, workspace_id: &str, plugin: &NewPlugin<'_>, now_ms: i64) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         on_tx!(&mut tx, |connection| {
             sqlx::query("UPDATE plugins SET active = FALSE WHERE workspace_id = $1 AND name = $2")
                 .bind(workspace_id)
-                .bind(name)
+                .bind(plugin.name)
                 .execute(connection)
                 .await
                 .map(|_| ())
@@ -543,12 +560,12 @@ impl Store {
                  VALUES ($1, $2, $3, $4, $5, $6, TRUE, $7)
                  ON CONFLICT (workspace_id, name, sha256) DO UPDATE SET active = TRUE, settings = excluded.settings",
             )
-            .bind(id)
+            .bind(plugin.id)
             .bind(workspace_id)
-            .bind(name)
-            .bind(sha256)
-            .bind(component)
-            .bind(settings)
+            .bind(plugin.name)
+            .bind(plugin.sha256)
+            .bind(plugin.component)
+            .bind(plugin.settings)
             .bind(now_ms)
             .execute(connection)
             .await

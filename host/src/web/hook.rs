@@ -35,7 +35,8 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
 #[must_use]
 pub fn signature(secret: &[u8], now_ms: i64, body: &[u8]) -> String {
     let seconds = now_ms / 1000;
-    let hex: String = mac(secret, seconds, body).finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String =
+        mac(secret, seconds, body).finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("t={seconds},v1={hex}")
 }
 
@@ -91,7 +92,7 @@ async fn email_raw(
     match stranger(&engine, &workspace, &headers, &raw).await {
         Ok(None) => {}
         Ok(Some(stranger)) => {
-            let mut response = problem(StatusCode::UNAUTHORIZED, "Not signed", &stranger.to_string());
+            let mut response = problem(StatusCode::UNAUTHORIZED, "Not signed", stranger.to_string());
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             return response;
         }
@@ -110,7 +111,7 @@ async fn email_raw(
             (StatusCode::ACCEPTED, Json(body)).into_response()
         }
         Err(AcceptError::Mail(MailError::TooLarge { .. })) => too_large(bytes_max),
-        Err(AcceptError::Mail(error)) => problem(StatusCode::BAD_REQUEST, "Not a message", &error.to_string()),
+        Err(AcceptError::Mail(error)) => problem(StatusCode::BAD_REQUEST, "Not a message", error.to_string()),
         Err(AcceptError::Store(error)) => store_problem(&error),
     }
 }
@@ -154,14 +155,16 @@ fn verify(secrets: &[Vec<u8>], signature: &str, body: &[u8], now_ms: i64) -> Res
 }
 
 fn bytes_of_hex(hex: &str) -> Option<Vec<u8>> {
-    if hex.len() % 2 != 0 || !hex.is_ascii() {
+    if !hex.len().is_multiple_of(2) || !hex.is_ascii() {
         return None;
     }
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok()).collect()
 }
 
 fn too_large(bytes_max: usize) -> Response {
-    let detail = format!("The message is larger than {bytes_max} bytes (limits.mail_bytes_max). Nothing was stored; leave attachments out or raise the limit.");
+    let detail = format!(
+        "The message is larger than {bytes_max} bytes (limits.mail_bytes_max). Nothing was stored; leave attachments out or raise the limit."
+    );
     problem(StatusCode::PAYLOAD_TOO_LARGE, "Message too large", &detail)
 }
 

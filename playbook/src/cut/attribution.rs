@@ -281,9 +281,8 @@ fn holds_time(text: &str) -> bool {
         let short = |field: Option<&str>| {
             field.is_some_and(|f| (1..=2).contains(&f.len()) && f.bytes().all(|b| b.is_ascii_digit()))
         };
-        let hours_and_minutes = short(fields.next())
-            && fields.next().is_some_and(|f| f.len() >= 2 && f.bytes().take(2).all(|b| b.is_ascii_digit()));
-        hours_and_minutes
+        let hours = short(fields.next());
+        hours && fields.next().is_some_and(|f| f.len() >= 2 && f.bytes().take(2).all(|b| b.is_ascii_digit()))
     })
 }
 

@@ -399,7 +399,7 @@ pub(super) fn sign_off(lines: &[&str]) -> Option<(usize, usize)> {
         let ends_here = next.is_none();
         let speaks_on = next.is_some_and(|line| is_postscript(line));
         // Without a name below and with more text to come it was no sign-off ("Best" in a list, "Thanks!" in the middle).
-        if (names == 0 && !ends_here) || (!ends_here && !speaks_on) {
+        if !ends_here && (names == 0 || !speaks_on) {
             return None;
         }
         match closing {

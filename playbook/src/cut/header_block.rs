@@ -267,7 +267,8 @@ pub(super) fn divider(lines: &[&str], at: usize) -> Option<Introduction> {
     let named = DIVIDERS.iter().any(|divider| {
         inner == *divider || inner.starts_with("forwarded by ") || inner.starts_with("forwarded message")
     });
-    if !(dashed && named) && !BARE_DIVIDERS.contains(&lower.as_str()) {
+    let introduces = dashed && named;
+    if !introduces && !BARE_DIVIDERS.contains(&lower.as_str()) {
         return None;
     }
     let forwarded = [

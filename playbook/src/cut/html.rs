@@ -160,11 +160,10 @@ fn tag_end(from_tag: &str) -> Option<usize> {
         }
         match quote {
             Some(open) if byte == open => quote = None,
-            Some(_) => {
-                if byte == b'>' {
-                    first_end.get_or_insert(at);
-                }
+            Some(_) if byte == b'>' => {
+                first_end.get_or_insert(at);
             }
+            Some(_) => {}
             None if byte == b'>' => return Some(at),
             // An apostrophe that opens no attribute value is only a character.
             None if (byte == b'"' || byte == b'\'') && after_equals => quote = Some(byte),
