@@ -291,7 +291,7 @@ fn a_plugin_is_checked_with_a_report_or_a_reason() {
     );
     let good = said(&output);
     assert!(output.status.success(), "{good}");
-    assert!(good.contains("replies") && good.contains("log"), "{good}");
+    assert!(good.contains("replies") && good.contains("hand off to priya@h.example"), "{good}");
 
     let folder = tempfile::tempdir().expect("a temporary folder");
     for (name, bytes, expected) in [

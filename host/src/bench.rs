@@ -161,7 +161,7 @@ impl Poster {
 }
 
 /// Leads of the starter workspace, so that replies match and different leads are decided side by side.
-const LEADS: [&str; 20] = [
+pub const LEADS: [&str; 20] = [
     "ana.ruiz@cascadecold.example",
     "mwebb@prairiebuild.example",
     "gpike@pikeandsonsfeed.example",

@@ -2,3 +2,4 @@
 //! It must never change a word: passages are quoted as they stand.
 
 pub mod chunk;
+pub mod words;

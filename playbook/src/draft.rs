@@ -154,10 +154,12 @@ pub fn compose(request: &DraftRequest<'_>) -> Result<Draft, NoDraft> {
                     answers.push(sentences);
                 }
                 Answer::AlreadyGiven => {}
+                // Somebody who is interested and asks nothing needs no answer, only a next step.
+                Answer::None if request.intent == Intent::Interested && !question.text.contains('?') => {}
                 Answer::None => unanswered.push(question.text.to_owned()),
             }
         }
-        if quoted.is_empty() {
+        if quoted.is_empty() && (request.intent != Intent::Interested || !unanswered.is_empty()) {
             let question = unanswered.first().cloned().unwrap_or_default();
             return Err(NoDraft::Unanswered { question });
         }
@@ -399,6 +401,16 @@ mod tests {
                 Err(NoDraft::Unsupported { sentence: text.to_owned() })
             );
         }
+    }
+
+    #[test]
+    fn somebody_interested_who_asks_nothing_is_offered_a_next_step() {
+        let (playbook, fields) = (sample(), fields());
+        let asks_nothing = [Question { text: "Sounds good.", candidates: vec![] }];
+        let draft = compose(&request(&playbook, &fields, Intent::Interested, &asks_nothing)).expect("a draft");
+        assert!(draft.body().contains("Shall I show you?"));
+        let asks = [Question { text: "Sounds good. Parking?", candidates: vec![] }];
+        assert!(compose(&request(&playbook, &fields, Intent::Interested, &asks)).is_err());
     }
 
     #[test]

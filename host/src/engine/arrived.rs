@@ -338,7 +338,7 @@ async fn compose(
         questions = asked
             .iter()
             .zip(&embedded)
-            .map(|(text, question)| Question { text, candidates: index.find(question) })
+            .map(|(text, question)| Question { text, candidates: index.find(text, question) })
             .collect();
     }
     let fields = lead.all_fields();

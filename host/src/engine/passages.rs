@@ -2,8 +2,9 @@
 //! It must never offer a passage that is no longer current, or one that may not be quoted.
 
 use crate::library::chunk::is_quotable;
+use crate::library::words::Words;
 use crate::store::{Store, StoreError};
-use rejoinder_models::{Embedding, ReadError, Reader, rank};
+use rejoinder_models::{Embedding, ReadError, Reader};
 use rejoinder_playbook::draft::{Candidate, Passage};
 use rejoinder_playbook::sentence;
 use std::collections::HashMap;
@@ -11,6 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Candidates per question.
 pub const CANDIDATES_MAX: usize = 5;
+/// The part of a score that shared words make; the rest is the embeddings' similarity.
+const WORDS_SHARE: f32 = 0.4;
 
 #[derive(Debug)]
 struct Indexed {
@@ -24,6 +27,7 @@ struct Indexed {
 pub struct PassageIndex {
     version: i64,
     passages: Vec<Indexed>,
+    words: Words,
 }
 
 /// The indexes by workspace; read again when the playbook's version has changed.
@@ -75,7 +79,8 @@ impl PassageIndexes {
                 passages.push(Indexed { passage: stored.passage, whole, sentences: embeddings.collect() });
             }
         }
-        let index = Arc::new(PassageIndex { version, passages });
+        let words = Words::of(passages.iter().map(|indexed| indexed.passage.body.as_str()));
+        let index = Arc::new(PassageIndex { version, passages, words });
         let mut indexes = self.by_workspace.lock().unwrap_or_else(PoisonError::into_inner);
         indexes.insert(workspace_id.to_owned(), Arc::clone(&index));
         Ok(index)
@@ -85,34 +90,34 @@ impl PassageIndexes {
 impl PassageIndex {
     /// The passages nearest to a question, best first, with a score for each of their sentences.
     #[must_use]
-    pub fn find(&self, question: &Embedding) -> Vec<Candidate<'_>> {
-        // A passage is as near as its nearest part: a long one is not punished for what else it says.
-        let parts: Vec<(usize, &Embedding)> = self
+    pub fn find(&self, question: &str, embedding: &Embedding) -> Vec<Candidate<'_>> {
+        let mut candidates: Vec<Candidate<'_>> = self
             .passages
             .iter()
-            .enumerate()
-            .flat_map(|(index, indexed)| {
-                std::iter::once((index, &indexed.whole)).chain(indexed.sentences.iter().map(move |each| (index, each)))
+            .map(|indexed| {
+                let passage = &indexed.passage;
+                let near = |text: &str, other: &Embedding| {
+                    let words = self.words.overlap(question, &format!("{} {text}", passage.heading));
+                    WORDS_SHARE * words + (1.0 - WORDS_SHARE) * embedding.dot(other)
+                };
+                let sentences = sentence::split(&passage.body);
+                Candidate {
+                    passage,
+                    score: near(&passage.body, &indexed.whole),
+                    sentence_scores: sentences
+                        .iter()
+                        .zip(&indexed.sentences)
+                        .map(|(text, each)| near(text, each))
+                        .collect(),
+                }
             })
             .collect();
-        let mut found: Vec<usize> = Vec::new();
-        for (index, _) in rank(question, &parts, parts.len()) {
-            if !found.contains(&index) {
-                found.push(index);
-            }
-            if found.len() == CANDIDATES_MAX {
-                break;
-            }
-        }
-        found
-            .into_iter()
-            .filter_map(|index| self.passages.get(index))
-            .map(|indexed| Candidate {
-                passage: &indexed.passage,
-                score: question.dot(&indexed.whole),
-                sentence_scores: indexed.sentences.iter().map(|each| question.dot(each)).collect(),
-            })
-            .collect()
+        // A passage is as near as its nearest part: a long one is not punished for what else it says.
+        let best =
+            |candidate: &Candidate<'_>| candidate.sentence_scores.iter().copied().fold(candidate.score, f32::max);
+        candidates.sort_by(|left, right| best(right).total_cmp(&best(left)));
+        candidates.truncate(CANDIDATES_MAX);
+        candidates
     }
 }
 

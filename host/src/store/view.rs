@@ -438,7 +438,12 @@ impl Store {
             stage: lead.stage.name().to_owned(),
             time_zone: lead.time_zone,
             owner: lead.owner,
-            fields: lead.fields.into_iter().filter(|(name, _)| name != "title").collect(),
+            fields: lead
+                .fields
+                .into_iter()
+                .filter(|(name, _)| name != "title")
+                .map(|(name, value)| (name.replace('_', " "), value))
+                .collect(),
             opted_out: suppressed,
             id: lead.id,
         }))
