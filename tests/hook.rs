@@ -176,3 +176,21 @@ async fn two_replies_of_one_lead_are_decided_in_order_and_both() {
     }
     assert!(decided.is_sorted(), "{decided:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_database_is_answered_503_and_the_same_message_is_taken_afterwards() {
+    use sqlx::Connection as _;
+    let server = Server::start_with(&crate::server::starter().without_leads(), "").await;
+    let database = server.folder.path().join("data/rejoinder.db");
+    let url = format!("sqlite:{}", database.display());
+    let mut other = sqlx::SqliteConnection::connect(&url).await.expect("another process");
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.expect("it locks the file");
+    let raw = mail(ANA, "Re: docks", "Hello?", "while-locked", "");
+    let refused = server.post(&raw).await;
+    assert_eq!(refused.status().as_u16(), 503);
+    assert!(refused.headers().contains_key("retry-after"));
+    sqlx::query("ROLLBACK").execute(&mut other).await.expect("it lets go");
+    let accepted = server.accepted(&raw).await;
+    assert_eq!(accepted["status"], "accepted", "nothing of the refused one was kept");
+    server.decision(accepted["id"].as_str().expect("an id")).await;
+}

@@ -323,3 +323,34 @@ fn help_names_every_command_and_every_setting() {
 fn the_demo_workspace_is_the_one_the_documentation_names() {
     assert_eq!(WORKSPACE, "harbourlight");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_database_that_may_not_be_written_is_named_with_a_way_out() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().to_str().expect("a path").to_owned();
+    let made = run(&["migrate"], "", &[("REJOINDER_DATA_DIR", &data)]);
+    assert!(made.status.success(), "{}", said(&made));
+    let set =
+        |path: &Path, mode: u32| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set");
+    set(&folder.path().join("rejoinder.db"), 0o444);
+    set(folder.path(), 0o555);
+    // Root may write anywhere, so that somebody else has to try.
+    let is_root = std::fs::write(folder.path().join("probe"), "").is_ok();
+    let output = if is_root {
+        let copy = tempfile::tempdir().expect("a temporary folder");
+        set(copy.path(), 0o755);
+        let binary = copy.path().join("rejoinder");
+        std::fs::copy(BINARY, &binary).expect("copied");
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(&binary).arg("migrate");
+        command.env("REJOINDER_DATA_DIR", &data).output().expect("setpriv runs")
+    } else {
+        run(&["migrate"], "", &[("REJOINDER_DATA_DIR", &data)])
+    };
+    set(folder.path(), 0o755);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let said = said(&output);
+    assert!(said.contains("may this user write") || said.contains("read-only"), "{said}");
+}

@@ -4,7 +4,8 @@
 use rejoinder::app::{self, Running};
 use rejoinder::config::Config;
 use rejoinder::demo::WORKSPACE;
-use rejoinder::engine::setup::{self, FirstSecrets, PlaybookFolder};
+use rejoinder::engine::folder::PlaybookFolder;
+use rejoinder::engine::setup::{self, FirstSecrets};
 use rejoinder::store::view::DecidedLine;
 use rejoinder::web::hook::{SIGNATURE_HEADER, signature};
 use serde_json::Value;

@@ -5,14 +5,16 @@ use crate::postgres::engines;
 use rejoinder::store::Store;
 use rejoinder::store::arrived::Claimed;
 use rejoinder::store::decision::{Decided, Settled, Settlement};
+use rejoinder::store::document::{NewDocument, NewPassage};
+use rejoinder::store::enrollment::{NewEnrollment, NewSequence};
 use rejoinder::store::outbox::{CommitOutcome, NewSend, SendOutcome};
-use rejoinder::store::view::{QueueFilter, ReviewState};
-use rejoinder::store::workspace::{
-    HookKeyKind, NewDocument, NewEnrollment, NewPassage, NewPlugin, NewSequence, Workspace,
-};
+use rejoinder::store::plugin::NewPlugin;
+use rejoinder::store::queue::QueueFilter;
+use rejoinder::store::view::ReviewState;
+use rejoinder::store::workspace::{HookKeyKind, Workspace};
 use rejoinder_playbook::address::EmailAddress;
-use rejoinder_playbook::decision::{Decision, Effect, Reason, Verdict};
 use rejoinder_playbook::draft::{Draft, DraftSentence, Support};
+use rejoinder_playbook::effect::{Decision, Effect, Reason, Verdict};
 use rejoinder_playbook::lead::{Lead, Stage};
 use rejoinder_playbook::permit::{Refusal, may_send};
 use rejoinder_playbook::playbook::Caps;

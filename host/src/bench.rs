@@ -4,7 +4,8 @@
 use crate::app;
 use crate::config::Config;
 use crate::demo::{self, DemoError, WORKSPACE};
-use crate::engine::setup::{self, PlaybookFolder};
+use crate::engine::folder::PlaybookFolder;
+use crate::engine::setup;
 use crate::store::workspace::HookKeyKind;
 use crate::web::hook::{SIGNATURE_HEADER, signature};
 use std::path::Path;

@@ -3,7 +3,8 @@
 
 use crate::app::{self, StartError};
 use crate::config::Config;
-use crate::engine::setup::{self, FirstSecrets, PlaybookFolder};
+use crate::engine::folder::PlaybookFolder;
+use crate::engine::setup::{self, FirstSecrets};
 use crate::store::view::DecidedLine;
 use crate::store::workspace::HookKeyKind;
 use crate::store::{DatabaseUrl, StoreError};
@@ -176,14 +177,14 @@ pub fn report(demo: &Demo) -> String {
         demo.decided.len()
     );
     for (name, line) in &demo.decided {
-        let verdict = rejoinder_playbook::decision::Verdict::parse(&line.verdict);
+        let verdict = rejoinder_playbook::effect::Verdict::parse(&line.verdict);
         let who = line.lead_name.as_deref().unwrap_or(&line.from_address);
         text.push_str(&format!(
             "\n  {name}  {who}\n    → {}",
             verdict.map_or(line.verdict.as_str(), |verdict| verdict.words())
         ));
         if let Some(owner) =
-            line.owner.as_deref().filter(|_| verdict != Some(rejoinder_playbook::decision::Verdict::OptOut))
+            line.owner.as_deref().filter(|_| verdict != Some(rejoinder_playbook::effect::Verdict::OptOut))
         {
             text.push_str(&format!(" ({owner})"));
         }

@@ -4,6 +4,7 @@
 pub mod arrived;
 pub mod command;
 pub mod due;
+pub mod folder;
 pub mod outbox;
 pub mod passages;
 mod perform;

@@ -5,7 +5,8 @@
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 use rejoinder::config::{Config, settings_help};
-use rejoinder::engine::setup::{self, FirstSecrets, PlaybookFolder};
+use rejoinder::engine::folder::PlaybookFolder;
+use rejoinder::engine::setup::{self, FirstSecrets};
 use rejoinder::sandbox::{ReplyFacts, Sandbox};
 use rejoinder::{app, bench, demo, read};
 use rejoinder_models::{Reader, WeightsSource};

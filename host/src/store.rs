@@ -5,8 +5,15 @@ pub mod account;
 pub mod arrived;
 mod db;
 pub mod decision;
+pub mod document;
+pub mod enrollment;
+mod lead;
 pub mod migrate;
 pub mod outbox;
+pub mod plugin;
+pub mod queue;
+mod suppression;
+pub mod timeline;
 pub mod view;
 pub mod workspace;
 

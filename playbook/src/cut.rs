@@ -4,8 +4,10 @@
 
 mod attribution;
 mod closing;
+mod entity;
 mod header_block;
 mod html;
+mod mobile_footer;
 mod notice;
 
 use serde::Serialize;
@@ -256,7 +258,7 @@ fn mark_mobile_footers(lines: &[&str], marks: &mut [Mark]) {
                 || lines.get(at - 1).is_some_and(|line| is_blank(line))
                 || lines.get(at + 1).is_none_or(|line| is_blank(line));
             let last = lines.get(at + 1..run.end).is_none_or(|below| below.iter().all(|line| is_blank(line)));
-            stands_alone && lines.get(*at).is_some_and(|line| closing::is_mobile_footer(line, last))
+            stands_alone && lines.get(*at).is_some_and(|line| mobile_footer::is_mobile_footer(line, last))
         }) else {
             continue;
         };

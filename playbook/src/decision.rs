@@ -2,14 +2,14 @@
 //! thread → the team's rules → a confident reading → otherwise a person.
 //! It must never send anything and never loosen: every doubt ends at a person.
 
+use crate::call_back::quoted_time;
 use crate::draft::{Draft, NoDraft};
+use crate::effect::{Decision, Effect, Reason, Verdict};
 use crate::lead::{Lead, Stage};
 use crate::machine::Machine;
 use crate::playbook::{Owner, Playbook};
 use crate::reading::{Intent, Reading};
 use crate::ruling::{Ruling, RulingOutcome};
-use crate::sentence;
-use serde::{Deserialize, Serialize};
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -33,112 +33,6 @@ pub struct Case<'a> {
     /// The draft, or why there is none.
     pub draft: Result<&'a Draft, &'a NoDraft>,
     pub received_ms: i64,
-}
-
-/// What is to happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// The lead wants no more messages: never again.
-    OptOut,
-    /// A person answers.
-    HandOff,
-    /// A person reviews the draft.
-    Review,
-    /// A machine answered: go on later.
-    Wait,
-    /// The address does not exist: never again to it.
-    Bounce,
-}
-
-impl Verdict {
-    pub const ALL: [Verdict; 5] = [Verdict::OptOut, Verdict::HandOff, Verdict::Review, Verdict::Wait, Verdict::Bounce];
-
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Verdict::OptOut => "opt_out",
-            Verdict::HandOff => "hand_off",
-            Verdict::Review => "review",
-            Verdict::Wait => "wait",
-            Verdict::Bounce => "bounce",
-        }
-    }
-
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|verdict| verdict.name() == name)
-    }
-
-    #[must_use]
-    pub fn words(self) -> &'static str {
-        match self {
-            Verdict::OptOut => "opted out, never written to again",
-            Verdict::HandOff => "handed to a person",
-            Verdict::Review => "draft awaits review",
-            Verdict::Wait => "sequence waits, then goes on",
-            Verdict::Bounce => "address suppressed",
-        }
-    }
-}
-
-/// One step of the reasoning: the rule and what it saw.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reason {
-    pub rule: String,
-    pub words: String,
-}
-
-/// What the store does in the transaction of the decision.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "effect", rename_all = "snake_case")]
-pub enum Effect {
-    /// Never written to again: the address named, the lead's, and the one a person replied from.
-    Suppress {
-        address: Option<String>,
-        cause: String,
-        proof: String,
-    },
-    /// All enrollments of the lead end.
-    EndEnrollments {
-        cause: String,
-    },
-    /// All paused enrollments go on at this time.
-    ResumeEnrollments {
-        at_ms: i64,
-    },
-    SetStage {
-        stage: Stage,
-    },
-    /// The lead is looked at again at this time.
-    Revisit {
-        at_ms: i64,
-    },
-    /// A person has the conversation; nothing automatic goes out.
-    AssignOwner {
-        owner: String,
-    },
-    /// A person reviews the draft.
-    OpenReview {
-        owner: String,
-        due_ms: i64,
-        reason: String,
-    },
-    /// A person answers, with the draft as a suggestion where there is one.
-    OpenHandOff {
-        owner: String,
-        due_ms: i64,
-        reason: String,
-        call_back: Option<String>,
-    },
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Decision {
-    pub verdict: Verdict,
-    /// In order of the reasoning; the last one decided.
-    pub reasons: Vec<Reason>,
-    pub effects: Vec<Effect>,
 }
 
 /// Decides. Pure: the same case always gives the same decision.
@@ -456,55 +350,6 @@ fn owner_of<'a>(case: &Case<'a>) -> &'a Owner {
     of_record.or(of_territory).or(owners.first()).expect("a playbook without owners is refused when it is parsed")
 }
 
-const TIME_WORDS: [&str; 15] = [
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "saturday",
-    "sunday",
-    "tomorrow",
-    "today",
-    "tonight",
-    "noon",
-    "morning",
-    "afternoon",
-    "evening",
-    "o'clock",
-];
-
-/// The sentence in which the lead names a time, quoted as it stands; resolving it is the reviewer's.
-#[must_use]
-pub fn quoted_time(text: &str) -> Option<&str> {
-    sentence::split(text).into_iter().find(|sentence| {
-        let lower = sentence.to_lowercase().replace('’', "'");
-        let words: Vec<&str> = lower
-            .split(|character: char| !(character.is_alphanumeric() || matches!(character, ':' | '\'' | '.')))
-            .collect();
-        words.iter().any(|word| {
-            let word = word.trim_matches(['.', ':', '\'']);
-            TIME_WORDS.contains(&word) || TIME_WORDS.contains(&word.trim_end_matches('s')) || is_clock_time(word)
-        })
-    })
-}
-
-/// "2pm", "14:30", "10.30am".
-fn is_clock_time(word: &str) -> bool {
-    let bare = word.trim_end_matches(['.', 'm']).trim_end_matches(['a', 'p']).trim_end_matches('.');
-    let with_suffix = bare.len() < word.len();
-    let mut parts = bare.split([':', '.']);
-    let is_number =
-        |part: Option<&str>, max: u32| part.and_then(|part| part.parse::<u32>().ok()).is_some_and(|n| n <= max);
-    let hour = is_number(parts.next(), 24);
-    match parts.next() {
-        None => hour && with_suffix && (word.ends_with("am") || word.ends_with("pm")),
-        Some(minutes) => {
-            hour && minutes.len() == 2 && is_number(Some(minutes), 59) && (word.contains(':') || with_suffix)
-        }
-    }
-}
-
 fn days_ms(days: u32) -> i64 {
     i64::from(days).saturating_mul(DAY_MS)
 }
@@ -699,11 +544,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_a_lead_names_is_quoted() {
-        assert_eq!(quoted_time("Hi Maya. Call me Tuesday at 2. Thanks"), Some("Call me Tuesday at 2."));
-        assert_eq!(quoted_time("Ring me at 2:30pm"), Some("Ring me at 2:30pm"));
-        assert_eq!(quoted_time("Try after 14:00, please"), Some("Try after 14:00, please"));
-        assert_eq!(quoted_time("We have 12 doors and 3 sites"), None);
+    fn a_hand_off_quotes_the_time_a_lead_names() {
         let text = "Call me Tuesday at 2";
         let decision = decided(Intent::MeetingRequest, |case| case.text = text);
         let quoted =

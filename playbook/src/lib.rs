@@ -2,9 +2,11 @@
 //! It must never do I/O, read a clock, draw randomness or be async: time and chance are arguments.
 
 pub mod address;
+pub mod call_back;
 pub mod cut;
 pub mod decision;
 pub mod draft;
+pub mod effect;
 pub mod lead;
 pub mod machine;
 pub mod opt_out;

@@ -4,6 +4,7 @@
 
 mod auto_reply;
 mod bounce;
+mod bounce_reason;
 mod complaint;
 
 use serde::{Deserialize, Serialize};

@@ -4,7 +4,8 @@
 use super::{Engine, stored_playbook};
 use crate::carrier::email::{self, Email};
 use crate::store::StoreError;
-use crate::store::outbox::{DueEnrollment, NewSend};
+use crate::store::enrollment::DueEnrollment;
+use crate::store::outbox::NewSend;
 use rejoinder_playbook::lead::Stage;
 use rejoinder_playbook::sequence::{self, Sequence};
 use rejoinder_playbook::template;

@@ -3,7 +3,7 @@
 
 use crate::sandbox::{ReplyFacts, Rules, Sandbox};
 use crate::store::Store;
-use crate::store::workspace::ActivePlugin;
+use crate::store::plugin::ActivePlugin;
 use rejoinder_playbook::ruling::RulingOutcome;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};

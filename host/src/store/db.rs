@@ -112,6 +112,11 @@ macro_rules! on_tx {
 
 pub(crate) use {on_read, on_tx};
 
+/// Reads what was stored as JSON.
+pub(super) fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
 /// The handle everybody shares; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {

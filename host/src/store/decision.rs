@@ -1,12 +1,14 @@
 //! A decision and all that follows from it, committed in one transaction; and what people do about it afterwards.
 //! It must never commit half of a decision, or one whose lease another worker has taken over.
 
-use super::arrived::{Claimed, addresses_of, opt_out, suppress};
+use super::arrived::Claimed;
 use super::db::{Store, StoreError, Tx, on_tx};
+use super::lead::lead_by_id;
 use super::outbox::{NewSend, insert_send};
-use super::workspace::{add_event, lead_by_id};
-use rejoinder_playbook::decision::{Decision, Effect, Verdict};
+use super::suppression::{addresses_of, opt_out, suppress};
+use super::timeline::add_event;
 use rejoinder_playbook::draft::Draft;
+use rejoinder_playbook::effect::{Decision, Effect, Verdict};
 use rejoinder_playbook::lead::Lead;
 use rejoinder_playbook::reading::Reading;
 use rejoinder_playbook::reply::Reply;

@@ -1,9 +1,11 @@
-//! Messages on their way to a lead, and the enrollments that are due to make more of them.
+//! Messages on their way to a lead.
 //! ready → leased → committed → sent | failed | unconfirmed. `committed` is durable before the carrier is given the bytes:
 //! it must never be left by sending again, unless the carrier said for certain that it took nothing.
 
 use super::db::{Store, StoreError, Tx, on_read, on_tx};
-use super::workspace::add_event;
+use super::enrollment::end_if_completed;
+use super::lead::lock_lead;
+use super::timeline::add_event;
 use rejoinder_playbook::permit::{Refusal, SendFacts, SendKind};
 use serde_json::json;
 
@@ -70,19 +72,6 @@ pub enum SendOutcome {
     Unconfirmed {
         why: String,
     },
-}
-
-/// An enrollment whose next step, or whose resumption, is due.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct DueEnrollment {
-    pub id: String,
-    pub workspace_id: String,
-    pub lead_id: String,
-    pub state: String,
-    pub next_step: i64,
-    pub due_ms: i64,
-    pub body_toml: String,
-    pub playbook_toml: String,
 }
 
 #[derive(sqlx::FromRow)]
@@ -170,35 +159,7 @@ async fn send_facts(
     })
 }
 
-/// Takes the row lock of a lead; on SQLite the one writer has it already.
-pub(super) async fn lock_lead(tx: &mut Tx, lead_id: &str) -> Result<(), StoreError> {
-    on_tx!(tx, |connection| {
-        sqlx::query("UPDATE leads SET stage = stage WHERE id = $1").bind(lead_id).execute(connection).await.map(|_| ())
-    })?;
-    Ok(())
-}
-
 impl Store {
-    /// Enrollments that are due, the longest waiting first. Those a person has taken over are left alone.
-    pub async fn due_enrollments(&self, now_ms: i64, enrollments_max: i64) -> Result<Vec<DueEnrollment>, StoreError> {
-        Ok(on_read!(&self.db, |pool| {
-            sqlx::query_as(
-                "SELECT enrollments.id, enrollments.workspace_id, enrollments.lead_id, enrollments.state, enrollments.next_step,
-                        enrollments.due_ms, sequences.body_toml, workspaces.playbook_toml
-                 FROM enrollments JOIN sequences ON sequences.id = enrollments.sequence_id
-                 JOIN workspaces ON workspaces.id = enrollments.workspace_id
-                 JOIN leads ON leads.id = enrollments.lead_id
-                 WHERE enrollments.due_ms IS NOT NULL AND enrollments.due_ms <= $1 AND sequences.running = TRUE
-                    AND leads.owner IS NULL
-                 ORDER BY enrollments.due_ms, enrollments.id LIMIT $2",
-            )
-            .bind(now_ms)
-            .bind(enrollments_max)
-            .fetch_all(pool)
-            .await
-        })?)
-    }
-
     /// When the next enrollment or message is due; `None` when there is none.
     pub async fn next_due_ms(&self) -> Result<Option<i64>, StoreError> {
         let row: (Option<i64>, Option<i64>) = on_read!(&self.db, |pool| {
@@ -215,91 +176,6 @@ impl Store {
             (Some(left), Some(right)) => Some(left.min(right)),
             (left, right) => left.or(right),
         })
-    }
-
-    /// Lets a paused enrollment go on: its next step is due at once. `false`: it has changed meanwhile.
-    pub async fn resume_enrollment(&self, due: &DueEnrollment, now_ms: i64) -> Result<bool, StoreError> {
-        let mut tx = self.begin().await?;
-        let resumed = on_tx!(&mut tx, |connection| {
-            sqlx::query(
-                "UPDATE enrollments SET state = 'active', due_ms = $1, cause = NULL
-                 WHERE id = $2 AND state = 'paused' AND due_ms = $3",
-            )
-            .bind(now_ms)
-            .bind(&due.id)
-            .bind(due.due_ms)
-            .execute(connection)
-            .await
-            .map(|done| done.rows_affected())
-        })?;
-        if resumed > 0 {
-            let key = format!("resumed/{}/{}", due.id, due.due_ms);
-            add_event(&mut tx, &due.workspace_id, Some(&due.lead_id), now_ms, &key, "resumed", &json!({})).await?;
-        }
-        tx.commit().await?;
-        Ok(resumed > 0)
-    }
-
-    /// Plans the message of a due step and moves the enrollment on to `next_due_ms`, or to its end. `false`: it has
-    /// changed meanwhile and nothing was planned.
-    pub async fn plan_step(
-        &self,
-        due: &DueEnrollment,
-        send: &NewSend,
-        next_due_ms: Option<i64>,
-        now_ms: i64,
-    ) -> Result<bool, StoreError> {
-        let mut tx = self.begin().await?;
-        // After the last step the enrollment stays active until that message has left: one of an ended one is not sent.
-        let cause = if next_due_ms.is_some() { None } else { Some("completed") };
-        let moved = on_tx!(&mut tx, |connection| {
-            sqlx::query(
-                "UPDATE enrollments SET next_step = next_step + 1, due_ms = $1, cause = $2
-                 WHERE id = $3 AND state = 'active' AND next_step = $4 AND due_ms = $5",
-            )
-            .bind(next_due_ms)
-            .bind(cause)
-            .bind(&due.id)
-            .bind(due.next_step)
-            .bind(due.due_ms)
-            .execute(connection)
-            .await
-            .map(|done| done.rows_affected())
-        })?;
-        if moved == 0 {
-            return Ok(false);
-        }
-        insert_send(&mut tx, send, now_ms).await?;
-        tx.commit().await?;
-        Ok(true)
-    }
-
-    /// Ends an enrollment that cannot go on, with the reason on the timeline.
-    pub async fn end_enrollment(&self, due: &DueEnrollment, cause: &str, now_ms: i64) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        on_tx!(&mut tx, |connection| {
-            sqlx::query(
-                "UPDATE enrollments SET state = 'ended', due_ms = NULL, cause = $2 WHERE id = $1 AND due_ms = $3",
-            )
-            .bind(&due.id)
-            .bind(cause)
-            .bind(due.due_ms)
-            .execute(connection)
-            .await
-            .map(|_| ())
-        })?;
-        let key = format!("ended/{}", due.id);
-        add_event(
-            &mut tx,
-            &due.workspace_id,
-            Some(&due.lead_id),
-            now_ms,
-            &key,
-            "sequence_ended",
-            &json!({ "cause": cause }),
-        )
-        .await?;
-        tx.commit().await
     }
 
     /// Claims messages that are due, and those whose worker died before `committed`.
@@ -446,26 +322,6 @@ impl Store {
         let mut tx = self.begin().await?;
         Ok(send_facts(&mut tx, lead_id, None, to_address, now_ms).await?.suppressed)
     }
-
-    /// Opts a lead out by its own link. Safe to repeat. `false`: no such lead.
-    pub async fn unsubscribe(&self, workspace_id: &str, lead_id: &str, now_ms: i64) -> Result<bool, StoreError> {
-        let Some(lead) = self.lead(workspace_id, lead_id).await? else { return Ok(false) };
-        let mut tx = self.begin().await?;
-        lock_lead(&mut tx, lead_id).await?;
-        let addresses = [lead.email.as_str().to_owned()];
-        super::arrived::opt_out(
-            &mut tx,
-            workspace_id,
-            Some(lead_id),
-            &addresses,
-            "opted out",
-            "unsubscribe link",
-            now_ms,
-        )
-        .await?;
-        tx.commit().await?;
-        Ok(true)
-    }
 }
 
 /// The gate refused: the message waits, or is withdrawn and its step given back to the enrollment.
@@ -506,21 +362,6 @@ async fn refuse(tx: &mut Tx, send: &LeasedSend, refusal: &Refusal, now_ms: i64) 
     let data = json!({ "rule": refusal.rule, "cause": refusal.words, "message_id": send.message_id, "ask_again_ms": refusal.ask_again_ms });
     let key = format!("refused/{}/{}/{}", send.id, refusal.rule, send.attempts);
     add_event(tx, &send.workspace_id, Some(&send.lead_id), now_ms, &key, "refused", &data).await
-}
-
-/// An enrollment that has no further step ends once its last message is out of the outbox.
-async fn end_if_completed(tx: &mut Tx, enrollment_id: &str) -> Result<(), StoreError> {
-    on_tx!(tx, |connection| {
-        sqlx::query(
-            "UPDATE enrollments SET state = 'ended' WHERE id = $1 AND state = 'active' AND due_ms IS NULL
-                AND NOT EXISTS (SELECT 1 FROM sends WHERE sends.enrollment_id = $1 AND sends.state IN ('ready', 'leased', 'committed'))",
-        )
-        .bind(enrollment_id)
-        .execute(connection)
-        .await
-        .map(|_| ())
-    })?;
-    Ok(())
 }
 
 const CLAIM_SQLITE: &str =

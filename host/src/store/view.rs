@@ -1,43 +1,16 @@
-//! What the pages show, read in as few statements as the page needs.
+//! What a page shows about one reply, read in as few statements as the page needs.
 //! It must never change anything, and never show one workspace's rows to another.
 
-use super::db::{Store, StoreError, on_read};
-use super::workspace::StoredLead;
+use super::db::{Store, StoreError, json, on_read};
+use super::lead::StoredLead;
+use super::queue::QueueItem;
+use super::timeline::TimelineEntry;
 use rejoinder_playbook::draft::{Draft, Support};
-use rejoinder_playbook::reading::{Intent, Reading, Sentiment};
+use rejoinder_playbook::effect::Reason;
+use rejoinder_playbook::reading::{Intent, Reading};
 use rejoinder_playbook::reply::Reply;
 use rejoinder_playbook::ruling::RulingOutcome;
 use serde_json::Value;
-
-/// Rows a list shows at most.
-const QUEUE_ITEMS_MAX: i64 = 200;
-const TIMELINE_ENTRIES_MAX: i64 = 200;
-const SNIPPET_CHARS_MAX: usize = 140;
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReviewKind {
-    Review,
-    HandOff,
-}
-
-impl ReviewKind {
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            ReviewKind::Review => "review",
-            ReviewKind::HandOff => "hand_off",
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QueueFilter {
-    Open,
-    Reviews,
-    HandOffs,
-    Settled,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReviewState {
@@ -59,35 +32,6 @@ impl ReviewState {
             _ => return None,
         })
     }
-}
-
-#[derive(Clone, Debug)]
-pub struct QueueItem {
-    pub id: String,
-    pub kind: ReviewKind,
-    pub lead_name: String,
-    pub company: String,
-    pub from_address: String,
-    pub subject: String,
-    pub snippet: String,
-    pub intent: Option<Intent>,
-    pub sentiment: Option<Sentiment>,
-    pub confidence: Option<f32>,
-    pub reason: String,
-    pub owner: Option<String>,
-    pub received_ms: i64,
-    pub due_ms: i64,
-}
-
-#[derive(Clone, Debug)]
-pub struct Queue {
-    pub items: Vec<QueueItem>,
-    pub open_reviews: i64,
-    pub open_hand_offs: i64,
-    /// Settled in the last 24 hours.
-    pub settled_today: i64,
-    /// Replies that no decision has been made about yet.
-    pub waiting_for_decision: i64,
 }
 
 #[derive(Clone, Debug)]
@@ -160,13 +104,6 @@ pub struct SendView {
     pub at_ms: Option<i64>,
 }
 
-#[derive(Clone, Debug)]
-pub struct TimelineEntry {
-    pub at_ms: i64,
-    pub words: String,
-    pub cause: Option<String>,
-}
-
 /// A decided reply in one line, for the command line.
 #[derive(Clone, Debug)]
 pub struct DecidedLine {
@@ -179,23 +116,6 @@ pub struct DecidedLine {
     pub owner: Option<String>,
     pub received_ms: i64,
     pub decided_ms: i64,
-}
-
-#[derive(sqlx::FromRow)]
-struct ItemRow {
-    id: String,
-    kind: String,
-    reason: String,
-    owner: Option<String>,
-    due_ms: i64,
-    from_address: Option<String>,
-    subject: String,
-    new_text: String,
-    received_ms: i64,
-    first_name: Option<String>,
-    last_name: Option<String>,
-    company: Option<String>,
-    reading: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -236,13 +156,6 @@ struct SendRow {
 }
 
 #[derive(sqlx::FromRow)]
-struct EventRow {
-    at_ms: i64,
-    kind: String,
-    data: String,
-}
-
-#[derive(sqlx::FromRow)]
 struct DecidedRow {
     from_address: Option<String>,
     first_name: Option<String>,
@@ -255,70 +168,7 @@ struct DecidedRow {
     decided_ms: i64,
 }
 
-const ITEMS: &str =
-    "SELECT reviews.id, reviews.kind, reviews.reason, reviews.owner, reviews.due_ms, arrivals.from_address,
-        arrivals.subject, arrivals.new_text, arrivals.received_ms, leads.first_name, leads.last_name, leads.company,
-        decisions.reading
- FROM reviews JOIN arrivals ON arrivals.id = reviews.arrival_id
- JOIN decisions ON decisions.arrival_id = reviews.arrival_id
- LEFT JOIN leads ON leads.id = reviews.lead_id
- WHERE reviews.workspace_id = $1 AND
-    CASE $2 WHEN 'open' THEN reviews.state = 'open'
-            WHEN 'settled' THEN reviews.state <> 'open'
-            WHEN 'one' THEN reviews.id = $4
-            ELSE reviews.state = 'open' AND reviews.kind = $2 END
- ORDER BY CASE WHEN $2 = 'settled' THEN -reviews.settled_ms ELSE reviews.due_ms END, reviews.id LIMIT $3";
-
 impl Store {
-    /// The review queue, the most urgent first; the settled ones newest first.
-    pub async fn review_queue(
-        &self,
-        workspace_id: &str,
-        filter: QueueFilter,
-        now_ms: i64,
-    ) -> Result<Queue, StoreError> {
-        let wanted = match filter {
-            QueueFilter::Open => "open",
-            QueueFilter::Reviews => "review",
-            QueueFilter::HandOffs => "hand_off",
-            QueueFilter::Settled => "settled",
-        };
-        let items = self.items(workspace_id, wanted, "").await?;
-        let counts: (i64, i64, i64, i64) = on_read!(&self.db, |pool| {
-            sqlx::query_as(
-                "SELECT COUNT(*) FILTER (WHERE state = 'open' AND kind = 'review'),
-                        COUNT(*) FILTER (WHERE state = 'open' AND kind = 'hand_off'),
-                        COUNT(*) FILTER (WHERE settled_ms > $2),
-                        (SELECT COUNT(*) FROM arrivals WHERE workspace_id = $1 AND arrivals.state <> 'decided')
-                 FROM reviews WHERE workspace_id = $1",
-            )
-            .bind(workspace_id)
-            .bind(now_ms.saturating_sub(DAY_MS))
-            .fetch_one(pool)
-            .await
-        })?;
-        Ok(Queue {
-            items,
-            open_reviews: counts.0,
-            open_hand_offs: counts.1,
-            settled_today: counts.2,
-            waiting_for_decision: counts.3,
-        })
-    }
-
-    async fn items(&self, workspace_id: &str, wanted: &str, review_id: &str) -> Result<Vec<QueueItem>, StoreError> {
-        let rows: Vec<ItemRow> = on_read!(&self.db, |pool| {
-            sqlx::query_as(ITEMS)
-                .bind(workspace_id)
-                .bind(wanted)
-                .bind(QUEUE_ITEMS_MAX)
-                .bind(review_id)
-                .fetch_all(pool)
-                .await
-        })?;
-        rows.into_iter().map(item).collect()
-    }
-
     /// One review with everything its page shows; `None` if this workspace has no such review.
     pub async fn review_page(&self, workspace_id: &str, review_id: &str) -> Result<Option<ReviewPage>, StoreError> {
         let Some(item) = self.items(workspace_id, "one", review_id).await?.pop() else { return Ok(None) };
@@ -354,7 +204,7 @@ impl Store {
                 .fetch_optional(pool)
                 .await
         })?;
-        let reasons: Vec<rejoinder_playbook::decision::Reason> = json(&row.reasons)?;
+        let reasons: Vec<Reason> = json(&row.reasons)?;
         Ok(Some(ReviewPage {
             item,
             lead,
@@ -449,22 +299,6 @@ impl Store {
         }))
     }
 
-    /// What happened to a lead, newest first.
-    pub async fn timeline(&self, workspace_id: &str, lead_id: &str) -> Result<Vec<TimelineEntry>, StoreError> {
-        let rows: Vec<EventRow> = on_read!(&self.db, |pool| {
-            sqlx::query_as(
-                "SELECT at_ms, kind, data FROM events WHERE workspace_id = $1 AND lead_id = $2
-                 ORDER BY at_ms DESC, id DESC LIMIT $3",
-            )
-            .bind(workspace_id)
-            .bind(lead_id)
-            .bind(TIMELINE_ENTRIES_MAX)
-            .fetch_all(pool)
-            .await
-        })?;
-        rows.into_iter().map(|row| Ok(timeline_entry(row.at_ms, &row.kind, &json(&row.data)?))).collect()
-    }
-
     /// What was decided about a reply; `None` while it waits.
     pub async fn decided_line(&self, arrival_id: &str) -> Result<Option<DecidedLine>, StoreError> {
         let row: Option<DecidedRow> = on_read!(&self.db, |pool| {
@@ -481,7 +315,7 @@ impl Store {
         })?;
         let Some(row) = row else { return Ok(None) };
         let reading: Option<Reading> = row.reading.as_deref().map(json).transpose()?;
-        let reasons: Vec<rejoinder_playbook::decision::Reason> = json(&row.reasons)?;
+        let reasons: Vec<Reason> = json(&row.reasons)?;
         Ok(Some(DecidedLine {
             from_address: row.from_address.unwrap_or_default(),
             lead_name: row.first_name.zip(row.last_name).map(|(first, last)| format!("{first} {last}")),
@@ -494,38 +328,6 @@ impl Store {
             decided_ms: row.decided_ms,
         }))
     }
-}
-
-fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|error| StoreError::Corrupt(error.to_string()))
-}
-
-fn item(row: ItemRow) -> Result<QueueItem, StoreError> {
-    let reading: Option<Reading> = row.reading.as_deref().map(json).transpose()?;
-    let one_line = row.new_text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let snippet = match one_line.char_indices().nth(SNIPPET_CHARS_MAX) {
-        Some((cut, _)) => format!("{}…", one_line.get(..cut).unwrap_or_default()),
-        None => one_line,
-    };
-    Ok(QueueItem {
-        id: row.id,
-        kind: if row.kind == "review" { ReviewKind::Review } else { ReviewKind::HandOff },
-        lead_name: row
-            .first_name
-            .zip(row.last_name)
-            .map_or_else(String::new, |(first, last)| format!("{first} {last}")),
-        company: row.company.unwrap_or_default(),
-        from_address: row.from_address.unwrap_or_default(),
-        subject: row.subject,
-        snippet,
-        intent: reading.as_ref().map(|reading| reading.intent),
-        sentiment: reading.as_ref().map(|reading| reading.sentiment),
-        confidence: reading.as_ref().map(|reading| reading.confidence),
-        reason: row.reason,
-        owner: row.owner,
-        received_ms: row.received_ms,
-        due_ms: row.due_ms,
-    })
 }
 
 fn draft_view(draft: &Draft, row: &PageRow, passages: &[PassageView]) -> DraftView {
@@ -544,44 +346,4 @@ fn draft_view(draft: &Draft, row: &PageRow, passages: &[PassageView]) -> DraftVi
         })
         .collect();
     DraftView { subject: row.draft_subject.clone(), body: row.draft_body.clone(), sentences }
-}
-
-/// An event in words.
-fn timeline_entry(at_ms: i64, kind: &str, data: &Value) -> TimelineEntry {
-    let text = |name: &str| data.get(name).and_then(Value::as_str).unwrap_or_default();
-    let words = match kind {
-        "enrolled" => format!("Enrolled in “{}”", text("sequence")),
-        "reply_received" => match data.get("paused").and_then(Value::as_i64).unwrap_or_default() {
-            0 => format!("Replied: “{}”", text("subject")),
-            1 => format!("Replied: “{}”; 1 sequence paused", text("subject")),
-            paused => format!("Replied: “{}”; {paused} sequences paused", text("subject")),
-        },
-        "decided" => match rejoinder_playbook::decision::Verdict::parse(text("verdict")) {
-            Some(verdict) => format!("Decided: {}", verdict.words()),
-            None => "Decided".to_owned(),
-        },
-        "review_opened" => format!("Draft laid before {}", text("owner")),
-        "handed_off" => format!("Handed to {}", text("owner")),
-        "review_settled" => match text("state") {
-            "approved" => format!("{} approved the draft", text("by")),
-            "edited" => format!("{} edited and approved the draft", text("by")),
-            "rejected" => format!("{} rejected the draft: {}", text("by"), text("note")),
-            _ => format!("{} settled it: {}", text("by"), text("note")),
-        },
-        "stage_changed" => format!("Stage {} → {}", text("from"), text("to")),
-        "opted_out" => "Opted out of all messages".to_owned(),
-        "resumed" => "Sequence goes on".to_owned(),
-        "sequence_ended" => "Sequence ended".to_owned(),
-        "sent" => match data.get("step").and_then(Value::as_i64) {
-            Some(step) => format!("E-mail {step} of the sequence sent"),
-            None => "Answer sent".to_owned(),
-        },
-        "send_delayed" => "Sending delayed, will be tried again".to_owned(),
-        "send_failed" => "Sending failed".to_owned(),
-        "send_unconfirmed" => "Sending unconfirmed: look whether it arrived; it is not sent again by itself".to_owned(),
-        "refused" => format!("Not sent (rule {})", text("rule")),
-        other => other.replace('_', " "),
-    };
-    let cause = Some(text("cause")).filter(|cause| !cause.is_empty()).map(str::to_owned);
-    TimelineEntry { at_ms, words, cause }
 }

@@ -4,7 +4,8 @@
 use crate::{
     store::{
         account::SignedIn,
-        view::{LeadView, Queue, QueueFilter, QueueItem, ReviewKind, ReviewPage, ReviewState, SendView},
+        queue::{Queue, QueueFilter, QueueItem, ReviewKind},
+        view::{LeadView, ReviewPage, ReviewState, SendView},
     },
     web::{citation::Cited, page::Frame, page_time::PageTime, review::REJECTIONS},
 };
@@ -333,7 +334,8 @@ fn send_words(send: &SendView) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::view::{DraftView, PassageView, SentenceView, TimelineEntry};
+    use crate::store::timeline::TimelineEntry;
+    use crate::store::view::{DraftView, PassageView, SentenceView};
 
     const NOW_MS: i64 = 1_795_521_600_000; // 2026-11-24T12:00:00Z
     const PAGE_BYTES_MAX: usize = 60_000;

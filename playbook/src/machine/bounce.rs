@@ -1,16 +1,14 @@
-//! Bounces: delivery status notifications (RFC 3464) and the free forms of mail servers, hard or soft with the address.
-//! It must never call an address dead for a reason that passes (full, blocked, spam, late): hard means that the mailbox
-//! or its domain does not exist, or that it refuses all mail.
+//! Bounces: delivery status notifications (RFC 3464) and the free forms of mail servers, with the address that failed.
+//! It must never take a person's mail for a bounce because one word fits, and never name an address of ours as the one
+//! that failed.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::bounce_reason::judge;
 use super::{Evidence, Machine, field, first_address};
 
-const FULL: &str = "the mailbox is full";
-const POLICY: &str = "it was refused by policy";
-const SYSTEM: &str = "the receiving system failed";
 const NOTICE_CHARS_MAX: usize = 20_000;
 
 const DAEMONS: &[&str] = &[
@@ -201,82 +199,12 @@ const RETURNED: &[&str] = &[
     "\ndkim-signature:",
 ];
 
-/// Wording that passes: tried first, since "550 5.1.1" often stands beside it. The order is that of weight.
-static SOFT: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
-    patterns(&[
-        (
-            FULL,
-            r"mailbox (?:is |size )?(?:full|exceeded|quota)|mailbox.{0,20}\bfull\b|over ?quota|quota (?:exceeded|exceed|violation|full)|exceeded (?:their |his |the |its )?(?:storage |mailbox |disk )?(?:quota|limit|allocation)|insufficient (?:disk|system storage|storage|quota)|mailfolder is full|out of storage|not enough (?:disk |storage )?space|disk quota|storage limit|user is over|\b5\.2\.2\b|inbox is full|too many mail data|メールボックスが一杯|is full\b",
-        ),
-        (
-            "the account is suspended",
-            r"(?:account|mailbox|user|address|recipient|e-?mail)(?: \S+){0,6} (?:is |has been |was |is currently |currently )?(?:temporarily |currently )?(?:suspended|disabled|inactive|inactivated|deactivated|not active|locked|on hold|unavailable\b.{0,20}inactiv)|(?:disabled|suspended|inactive|deactivated|closed due to inactivity) (?:account|mailbox|user|recipient|customer)|account (?:that you tried to reach )?is (?:inactive|disabled|over)|\b5\.2\.1\b.{0,60}(?:disabled|inactive|suspend)|mailbox currently suspended|domain suspended|this account is not|\b525 5\.7\.13\b",
-        ),
-        (
-            "it was taken for spam or a virus",
-            r"\bspam|unsolicited|\bjunk mail|virus|malware|infected|phish|blacklist|black list|block ?list|blocklist|spamhaus|barracuda|dnsbl|\brbl\b|spamcop|bulk mail|content (?:filter|reject|policy)|message content|banned|suspicious|bad reputation|poor reputation|low reputation|reputation",
-        ),
-        (
-            POLICY,
-            r"policy|relay(?:ing)? (?:denied|not (?:allowed|permitted)|prohibited|access denied|is denied)|unable to relay|not (?:allowed|permitted) to relay|(?:open )?relay\b|relaying|client host|access denied|access (?:is )?(?:rejected|blocked)|\bblocked|not authori[sz]ed|unauthori[sz]ed|authentication (?:is )?(?:required|failed|check)|\bdmarc|\bdkim\b.{0,40}(?:fail|pass|reject|invalid|check)|\bspf\b|sender policy|does not pass|administrative(?:ly)? prohib|prohibited|permission to post|restricted|\bptr\b|reverse (?:dns|lookup)|rdns|no (?:reverse|ptr)|(?:sender|from|mail from|domain of sender|senders?'? ?domain|return address)(?: address| domain)?.{0,80}(?:rejected|denied|does not exist|not (?:found|exist|resolve|accept|allow|recogni)|refused|unknown|must resolve)|not like our mail from|helo|ehlo.{0,40}(?:reject|invalid|denied)|mail from:?<[^>]*>.{0,40}(?:5\d\d)|tls|starttls|encrypt|certificate|\b5\.7\.\d+\b|\b5\.8\.\d+|rfc ?(?:2822|5321|5322|822)|not rfc|header|bare (?:lf|cr)|duplicate|non-rfc|too many hops|rate.?limit|throttl|unusual rate|too many (?:connections|messages|recipients|emails|e-mails|concurrent|sessions)|connection(?:s)? (?:limit|rate)|sending (?:too|limit)",
-        ),
-        (
-            "it is too large",
-            r"(?:message|mail|size|e-?mail)(?: \S+){0,5} (?:too (?:large|big)|exceeds|exceeded|exceeding)|(?:too (?:large|big))|size limit|maximum (?:message )?size|\b5\.3\.4\b|\b5\.2\.3\b|message (?:length|size)",
-        ),
-        (
-            "it could not be delivered in time",
-            r"(?:timed? ?out|time-out)|expired|retry time|too long|been in the queue|queue (?:too|lifetime)|delivery time|giving up after|could not deliver for the last|maximum (?:queue|retry)|4\.4\.\d+\b|5\.4\.7|connection (?:refused|reset|was|with|closed|lost|dropped|died|failure)|no route to host|network is|(?:could not|unable to|wasn't able to|cannot|can't|can not|failed to) (?:establish|connect)|not (?:been )?able to (?:connect|establish)|host (?:is )?unreachable|temporar|deferred|delayed|try (?:again|later)|greylist|gr[ae]y ?list|resources|loop|too many hops|looped|mail for .{1,80} loops|will (?:continue|keep) (?:to )?(?:try|be)|warning message only",
-        ),
-        (
-            SYSTEM,
-            r"system (?:error|failure|is not|not accepting|full|busy)|internal (?:error|server)|local (?:error|configuration)|configuration error|config(?:uration)? (?:problem|fail)|i/o error|mailer error|mailer returned|pipe to|procmail|command (?:failed|died|not|time)|exit (?:status|code)|unknown mailer|disk full|no space|can't (?:create|open|write)|cannot (?:create|open|write)|file too|syntax error|protocol error|bad sequence|service (?:is )?(?:currently )?(?:unavailable|not available)|server (?:busy|not available|error)|x-unix|died (?:with|due)|generated by|maildrop",
-        ),
-    ])
-});
-
-/// Wording that says the mailbox or the domain is not there, in the order of weight.
-static HARD: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
-    patterns(&[
-        (
-            "no such mailbox",
-            r"user(?:\(s\)|name)?(?: is| was| does| doesn't| account| not| \S+@\S+|: ?\S+)* (?:unknown|not (?:be )?(?:found|exist|known|listed|local|recogni[sz]ed|a valid|exists?)|doesn't exist|does not exist|invalid)|unknown (?:user|recipient|local|mailbox|address|account|or (?:invalid|illegal))|no such (?:user|recipient|mailbox|address|person|account|local|email|id|name|domain|member)|(?:mailbox|recipient|address|account|addressee|alias|e-?mail(?: account| address)?|inbox|person|member|destination)(?:[ :]+<?\S+@\S+>?,?)?(?: you (?:entered|tried to reach|specified))?(?: \S+){0,3}? (?:does ?n[o']t exist|do(?:es)? not exist|not (?:be )?found|not exists?|is unknown|unknown|(?:is )?(?:not (?:valid|known|recogni[sz]ed|listed|local)|invalid|no longer (?:valid|available|exists|active|in use|on server))|doesn't|not here|is not a (?:valid|known))|invalid (?:recipient|mailbox|user|address|final|local|destination|e-?mail)|bad (?:destination|recipient|address)|not a valid (?:user|mailbox|recipient|address)|not our customer|(?:is|are) not (?:a )?(?:known|valid|local|listed)|no (?:mailbox|account|user|valid recipient|matches to|one)|mailbox (?:unavailable|not available|for)|does(?:n't| not) (?:exist|have (?:an?|a) (?:\S+ )?account|like recipient)|user is not|undeliverable address|(?:account|mailbox|user) (?:has been |was |is )?(?:deleted|removed|terminated|closed|expired)|this user|no longer (?:works|with|at|here|employed|accept)|recipient(?:not)?found|resolver\.adr|user-unknown|userunknown|user unknown|email account that you tried|not in (?:the |our )?(?:directory|domino|ldap|list)|delivery not authorized.{0,10}$|recipient address rejected: access denied|5\.1\.1 .{0,60}address rejected|見つかりませんでした|リストにありません|リストに見つかりません|見つかりません|domino ディレクトリ|あて先不明",
-        ),
-        (
-            "no such domain",
-            r"host(?: or domain)?(?: name)?(?: \S+)?(?: lookup)? (?:unknown|not found|lookup fail|cannot be found|does not exist)|unknown (?:host|domain)|domain(?: name)?(?: \S+)?(?: does ?n[o']t exist| not found| does not exist| is not|.{0,20}unresolv|.{0,20}not be found|.{0,20}couldn't be found|.{0,30}has no (?:mail|mx)|must exist|lookup)|nxdomain|non-?existent (?:host|domain)|name (?:or service not|service error|server)|no (?:mx|dns|mail) (?:record|server|host)|(?:couldn't|could not|cannot|can't) (?:find|resolve|be found|look ?up)|unrouteable|unroutable|illegal host|no such (?:host|domain)|dns (?:error|lookup|fail)|null mx|nullmx|does(?:n't| not) (?:accept|receive) (?:any )?(?:e-?)?mail|not accept(?:ing|s)? (?:any |network )?(?:e-?mails?|messages)|account or domain may not exist|smtp protocol not|host does not|all relevant mx",
-        ),
-        (
-            "the mailbox has moved",
-            r"has (?:been )?(?:moved|replaced|changed)|user not local|please (?:forward|try) |address (?:has )?changed|no longer in use|\b5\.1\.6\b|moved to|new (?:e-?mail )?address|was replaced by",
-        ),
-    ])
-});
-
-/// Status codes that say the mailbox or the domain is not there.
-const DEAD: &[&str] = &["5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.4.4"];
-
-static PLAINLY_DEAD: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"user unknown|unknown user|no such user|invalid recipient|host unknown|mailbox not found|recipient address rejected: access denied|not accepting network messages|account or domain may not exist|does not exist here|no such (?:domain|recipient|mailbox)")
-        .expect("the pattern of plain refusals is valid")
-});
-
-/// Said after the content was sent: a filter that hides behind "unknown user", since a server that knows its users
-/// refuses them earlier.
-static AFTER_CONTENT: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"in reply to (?:end of )?data|after (?:end of )?data|end of data|(?:>>> |<<< )data\b|smtp command\s+data|\bdata command|command was: data").expect("the pattern is valid")
-});
-
 static STATUS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?:^|[^\d.])([45]\.\d{1,2}\.\d{1,3})(?:[^\d.]|\.(?:\D|$)|$)")
         .expect("the pattern of status codes is valid")
 });
 static REPLY: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?:^|[\s:(<\[>])([45]\d\d)[ \-:]").expect("the pattern of reply codes is valid"));
-
-fn patterns(list: &[(&'static str, &'static str)]) -> Vec<(&'static str, Regex)> {
-    list.iter().map(|(why, pattern)| (*why, Regex::new(pattern).expect("the patterns of bounces are valid"))).collect()
-}
 
 pub(super) fn detect(evidence: &Evidence<'_>) -> Option<Machine> {
     let notice = notice(evidence);
@@ -396,56 +324,6 @@ fn by_wording(evidence: &Evidence<'_>, notice: &str) -> Option<Machine> {
     let status = status_in(notice);
     let (hard, why) = judge("", notice, status.as_deref());
     Some(Machine::Bounce { hard, address: address_in(evidence, notice), status, why })
-}
-
-/// Hard or soft, and why. The server's own diagnostic counts before the text around it.
-fn judge(diagnostic: &str, notice: &str, status: Option<&str>) -> (bool, String) {
-    for text in [diagnostic, notice] {
-        if text.trim().is_empty() {
-            continue;
-        }
-        let clean = joined(text);
-        if AFTER_CONTENT.is_match(notice)
-            && PLAINLY_DEAD.is_match(&clean)
-            && status.is_none_or(|code| !code.starts_with("5.1.") && code != "5.5.0")
-        {
-            return (false, "refused after the content was sent, as filters do".to_owned());
-        }
-        let hard = HARD.iter().find_map(|(why, pattern)| pattern.find(&clean).map(|found| (*why, found.as_str())));
-        let soft = SOFT.iter().find_map(|(why, pattern)| pattern.find(&clean).map(|found| (*why, found.as_str())));
-        match (hard, soft) {
-            (Some(hard), None) if status.is_none_or(|code| !code.starts_with('4')) => return (true, told(hard)),
-            (Some(hard), None) => return (false, format!("{}, but the server says that it may pass", told(hard))),
-            (None, Some(soft)) => return (false, told(soft)),
-            (Some(hard), Some(soft)) => {
-                let dead = status.is_some_and(|code| DEAD.contains(&code));
-                let full = soft.0 == FULL;
-                // "550 5.5.0 unknown user": the words say more than the class of the code.
-                let plain = PLAINLY_DEAD.is_match(&clean) && matches!(soft.0, SYSTEM | POLICY);
-                return if (dead && !full) || plain { (true, told(hard)) } else { (false, told(soft)) };
-            }
-            (None, None) => {}
-        }
-    }
-    match status {
-        Some(code) if DEAD.contains(&code) => (true, format!("the status {code} says that the address is not there")),
-        Some(code) => (false, format!("the status {code} alone does not say that the address is dead")),
-        None => (false, "the notice gives no reason".to_owned()),
-    }
-}
-
-/// The reason with the words that gave it away, so that a person can judge the judgement.
-fn told((why, words): (&str, &str)) -> String {
-    const WORDS_CHARS_MAX: usize = 80;
-    format!("{why} (\"{}\")", words.chars().take(WORDS_CHARS_MAX).collect::<String>())
-}
-
-/// On one line, without addresses and links: their letters are no reason.
-fn joined(text: &str) -> String {
-    text.split_whitespace()
-        .filter(|word| !word.contains("http") && !word.contains("www."))
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 fn status_in(text: &str) -> Option<String> {
