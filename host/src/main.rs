@@ -23,7 +23,7 @@ const FIRST_WORKSPACE: &str = "main";
     name = "rejoinder",
     version,
     about,
-    after_help = "Start with `rejoinder demo`. The configuration: `rejoinder serve --help`."
+    after_help = "Start with `rejoinder demo`. The settings: `rejoinder serve --help`. REJOINDER_LOG=debug says more."
 )]
 struct Arguments {
     /// TOML file with settings; REJOINDER_… variables win over it
@@ -115,8 +115,10 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<ExitCode> {
-    // REJOINDER_LOG is about this process, not a setting of the server.
-    let variables = std::env::vars().filter(|(name, _)| name != "REJOINDER_LOG");
+    // These are about this process, the building of plugins and the tests; no settings of the server.
+    let is_setting =
+        |name: &str| !matches!(name, "REJOINDER_LOG" | "REJOINDER_GUEST_RUST") && !name.starts_with("REJOINDER_TEST_");
+    let variables = std::env::vars().filter(|(name, _)| is_setting(name));
     let config = Config::load(arguments.config.as_deref(), variables)?;
     match arguments.command {
         Command::Serve { playbook } => serve(config, playbook).await?,
