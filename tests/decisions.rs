@@ -82,6 +82,9 @@ async fn a_plugin_that_loops_or_traps_ends_at_a_person_and_the_server_lives_on()
         let (_, line) = server.decided(&sample("01-simple-question")).await;
         assert_eq!(line.verdict, "hand_off", "{attack}");
         assert!(line.reasons.iter().any(|reason| reason.contains("gave no ruling")), "{attack}: {:?}", line.reasons);
+        if attack == "loop" {
+            assert!(line.reasons.iter().any(|reason| reason.contains("was stopped")), "{:?}", line.reasons);
+        }
         assert_eq!(server.http.get(server.url("/livez")).send().await.expect("an answer").status().as_u16(), 200);
     }
 }
@@ -98,13 +101,21 @@ async fn instructions_to_the_machine_change_nothing() {
         .await
         .expect("a page")
         .expect("found");
-    if let Some(draft) = page.draft {
-        assert!(!draft.body.contains("90"), "{}", draft.body);
-    }
+    let draft = page.draft.map(|draft| draft.body).unwrap_or_default();
+    assert!(!draft.contains("90") && !draft.contains("discount"), "{draft}");
+    assert!(matches!(
+        page.item.kind,
+        rejoinder::store::queue::ReviewKind::Review | rejoinder::store::queue::ReviewKind::HandOff
+    ));
+    assert_eq!(
+        server.count("SELECT COUNT(*) FROM sends WHERE enrollment_id IS NULL").await,
+        0,
+        "nothing leaves by itself"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_auto_reply_waits_and_the_sequence_goes_on_by_itself() {
+async fn an_auto_reply_waits_for_its_day() {
     let server = Server::start().await;
     server.decided(&sample("05-out-of-office")).await;
     let waiting = "SELECT COUNT(*) FROM enrollments WHERE state = 'paused' AND due_ms IS NOT NULL";

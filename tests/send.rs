@@ -32,11 +32,15 @@ impl Sink {
     }
 
     fn carrier(&self) -> Carrier {
+        self.carrier_with(None)
+    }
+
+    fn carrier_with(&self, credentials: Option<(String, String)>) -> Carrier {
         Carrier::new(CarrierSettings::Smtp(SmtpSettings {
             host: "127.0.0.1".to_owned(),
             port: self.port,
             security: SmtpSecurity::None,
-            credentials: None,
+            credentials,
             timeout_ms: 5_000,
         }))
     }
@@ -54,7 +58,8 @@ async fn converse(
     while let Some(line) = lines.next_line().await? {
         let verb = line.split_whitespace().next().unwrap_or_default().to_uppercase();
         let answer = match verb.as_str() {
-            "EHLO" => "250-sink\r\n250 8BITMIME\r\n".to_owned(),
+            "EHLO" => "250-sink\r\n250-AUTH PLAIN\r\n250 8BITMIME\r\n".to_owned(),
+            "AUTH" => "535 wrong password\r\n".to_owned(),
             "RCPT" => format!("{recipient_answer}\r\n"),
             "DATA" => {
                 write.write_all(b"354 go on\r\n").await?;
@@ -106,10 +111,21 @@ async fn every_answer_of_a_mail_server_has_its_consequence() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_no_fault_of_the_message() {
+    let sink = Sink::start("250 ok", Some("250 queued")).await;
+    let carrier = sink.carrier_with(Some(("maya".to_owned(), "wrong".to_owned())));
+    let refused = carrier.deliver("a@a.example", "b@b.example", "id@a.example", b"Subject: x\r\n\r\nhello\r\n").await;
+    assert!(matches!(&refused, Err(CarryError::Retry { why }) if why.contains("smtp.*")), "{refused:?}");
+    assert!(sink.mails.lock().expect("not poisoned").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sequence_mail_leaves_by_smtp_with_a_way_out_and_a_threadable_id() {
     let sink = Sink::start("250 ok", Some("250 queued")).await;
-    let settings =
-        format!("carrier = \"smtp\"\n[smtp]\nhost = \"127.0.0.1\"\nport = {}\nsecurity = \"none\"\n", sink.port);
+    let settings = format!(
+        "carrier = \"smtp\"\npublic_url = \"http://127.0.0.1:1\"\n[smtp]\nhost = \"127.0.0.1\"\nport = {}\nsecurity = \"none\"\n",
+        sink.port
+    );
     let server = Server::start_with(&starter(), &settings).await;
     server
         .until("20 e-mails have left", || async {

@@ -460,6 +460,29 @@ async fn the_gate_inside_the_claim_sees_a_reply_that_came_meanwhile() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_automatic_reply_does_not_restart_what_another_reply_has_paused() {
+    for engine in engines().await {
+        let (store, name) = (&engine.store, engine.name);
+        fill(store).await;
+        let wait = decision(Verdict::Wait, vec![Effect::ResumeEnrollments { at_ms: NOW + DAY_MS }]);
+        // A question, decided; its sequence stays paused. Then the out-of-office notice that our answer triggers.
+        accept(store, "a1", &reply("m1", "lead-a@lead.example")).await;
+        let nothing = decision(Verdict::Review, vec![]);
+        assert!(commit(store, &claim_one(store).await, &nothing, None).await, "{name}");
+        accept(store, "a2", &reply("m2", "lead-a@lead.example")).await;
+        assert!(commit(store, &claim_one(store).await, &wait, None).await, "{name}");
+        // The notice first; before it is decided, a question arrives.
+        accept(store, "b1", &reply("m3", "lead-b@lead.example")).await;
+        let notice = claim_one(store).await;
+        accept(store, "b2", &reply("m4", "lead-b@lead.example")).await;
+        assert!(commit(store, &notice, &wait, None).await, "{name}");
+        assert!(commit(store, &claim_one(store).await, &nothing, None).await, "{name}");
+        let due = store.due_enrollments(NOW + 99 * DAY_MS, 10).await.expect("due");
+        assert_eq!(due.iter().map(|due| due.lead_id.as_str()).collect::<Vec<_>>(), [""; 0], "{name}");
+    }
+}
+
 async fn put_passage(store: &Store) {
     let document = NewDocument {
         id: "d1".to_owned(),

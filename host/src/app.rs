@@ -10,9 +10,13 @@ use rejoinder_models::{Reader, WeightsError, WeightsSource};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+/// How long each part of the server may take to end.
+const STOP_WAIT_MS_MAX: u64 = 10_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -103,7 +107,8 @@ impl Running {
     pub async fn stop(self) {
         let _ = self.stop.send(true);
         for task in self.tasks {
-            let _ = task.await;
+            // A client that never finishes its request must not keep the server from ending.
+            let _ = tokio::time::timeout(Duration::from_millis(STOP_WAIT_MS_MAX), task).await;
         }
         self.engine.store.close().await;
     }
@@ -143,13 +148,19 @@ fn make_data_folder(config: &Config) -> Result<(), StartError> {
         if folder.exists() {
             continue;
         }
-        let failed = |source| StartError::DataFolder { path: folder.to_path_buf(), source };
-        std::fs::create_dir_all(folder).map_err(failed)?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
-        }
+        make_private_folder(folder).map_err(|source| StartError::DataFolder { path: folder.to_path_buf(), source })?;
     }
     Ok(())
+}
+
+/// A folder, and those above it that are missing, into which only this user may look.
+pub(crate) fn make_private_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.create(folder)
 }

@@ -45,8 +45,9 @@ pub struct Figures {
 
 /// Measures on a fresh database in `folder`.
 pub async fn run(mut config: Config, folder: &Path, replies: usize) -> Result<Figures, DemoError> {
-    demo::fresh_folder(folder)?;
     config = demo::config_in(config, folder);
+    let listener = app::listen(&mut config).await?;
+    demo::fresh_folder(folder)?;
     // The data is there before the clock starts: what is measured is a start, not a first installation.
     let engine = app::open(config.clone()).await?;
     let starter = PlaybookFolder::starter();
@@ -56,7 +57,6 @@ pub async fn run(mut config: Config, folder: &Path, replies: usize) -> Result<Fi
     drop(engine);
 
     let started = Instant::now();
-    let listener = app::listen(&mut config).await?;
     let engine = app::open(config).await?;
     let running = app::run(engine, listener).await?;
     let listening_ms = millis(started.elapsed());

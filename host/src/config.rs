@@ -215,6 +215,10 @@ impl Given {
             }),
         };
         let public_url = self.text("public_url").unwrap_or_else(|| format!("http://{listen}"));
+        if self.text("carrier").as_deref() == Some("smtp") && self.text("public_url").is_none() {
+            let why = "`public_url` is missing; with carrier = \"smtp\" the unsubscribe links in real mail need it (https://…)";
+            self.problems.push(why.to_owned());
+        }
         if !(public_url.starts_with("http://") || public_url.starts_with("https://")) {
             self.problems.push(format!("`public_url` is “{public_url}”; it must begin with http:// or https://"));
         }
@@ -358,7 +362,7 @@ mod tests {
 
     #[test]
     fn a_password_is_not_printed() {
-        let text = "carrier = \"smtp\"\n[smtp]\nhost = \"h\"\nusername = \"u\"\npassword = \"hunter2\"\n";
+        let text = "carrier = \"smtp\"\npublic_url = \"https://a.test\"\n[smtp]\nhost = \"h\"\nusername = \"u\"\npassword = \"hunter2\"\n";
         assert!(!format!("{:?}", parse(text, &[]).expect("sound")).contains("hunter2"));
     }
 }

@@ -76,7 +76,7 @@ pub fn fresh_folder(folder: &Path) -> Result<(), DemoError> {
         }
         std::fs::remove_dir_all(folder).map_err(failed)?;
     }
-    std::fs::create_dir_all(folder).map_err(failed)?;
+    app::make_private_folder(folder).map_err(failed)?;
     std::fs::write(folder.join(MARKER), "This folder belongs to `rejoinder demo`, which clears it at each start.\n")
         .map_err(failed)
 }
@@ -93,8 +93,11 @@ pub fn config_in(config: Config, folder: &Path) -> Config {
 }
 
 /// Starts the server, fills it, posts the replies and waits for the decisions.
-pub async fn run(mut config: Config) -> Result<Demo, DemoError> {
+pub async fn run(config: Config, folder: &Path) -> Result<Demo, DemoError> {
+    let mut config = config_in(config, folder);
+    // The address first: where it is taken, a demo may be running, and its folder is not touched.
     let listener = app::listen(&mut config).await?;
+    fresh_folder(folder)?;
     let engine = app::open(config).await?;
     let folder = PlaybookFolder::starter();
     let secrets = setup::create_workspace(&engine, WORKSPACE, &folder)

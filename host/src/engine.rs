@@ -39,6 +39,8 @@ pub struct Engine {
     pub(crate) arrivals: Notify,
     /// Something may be due to be sent.
     pub(crate) sends: Notify,
+    /// Held while one password is checked.
+    pub(crate) signing_in: tokio::sync::Mutex<()>,
 }
 
 impl Engine {
@@ -55,6 +57,7 @@ impl Engine {
             passages: PassageIndexes::default(),
             arrivals: Notify::new(),
             sends: Notify::new(),
+            signing_in: tokio::sync::Mutex::new(()),
         })
     }
 

@@ -67,6 +67,11 @@ enum Command {
         #[arg(long, default_value = "admin")]
         name: String,
     },
+    /// Make a new webhook secret and API key, which are printed once; the old ones end
+    Key {
+        #[arg(long, default_value = FIRST_WORKSPACE)]
+        workspace: String,
+    },
     /// Measure: webhook to decision, start, memory
     Bench {
         /// Replies to post for each figure
@@ -123,8 +128,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
         Command::Serve { playbook } => serve(config, playbook).await?,
         Command::Demo { data, exit } => {
-            demo::fresh_folder(&data)?;
-            let shown = demo::run(demo::config_in(config, &data)).await?;
+            let shown = demo::run(config, &data).await?;
             print!("{}", demo::report(&shown));
             std::io::stdout().flush()?;
             if !exit {
@@ -146,9 +150,21 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             let Some(found) = engine.store.workspace_by_slug(&workspace).await? else {
                 bail!("there is no workspace “{workspace}”; name one with --workspace");
             };
+            if engine.store.account(&name).await?.is_none() {
+                bail!("there is no user “{name}”; name one with --name");
+            }
             let password = setup::new_password(&engine);
             setup::set_password(&engine, &found.id, &name, &password).await?;
             println!("{name}: {password}");
+            engine.store.close().await;
+        }
+        Command::Key { workspace } => {
+            let engine = app::open(config).await?;
+            let Some(found) = engine.store.workspace_by_slug(&workspace).await? else {
+                bail!("there is no workspace “{workspace}”; name one with --workspace");
+            };
+            let (hook_secret, api_key) = setup::new_keys(&engine, &found.id).await?;
+            println!("webhook secret  {hook_secret}\nAPI key         {api_key}");
             engine.store.close().await;
         }
         Command::Bench { replies, data } => {
@@ -167,14 +183,12 @@ async fn serve(mut config: Config, playbook: Option<PathBuf>) -> Result<()> {
         Some(path) => PlaybookFolder::read(path)?,
         None => PlaybookFolder::starter().without_leads(),
     };
-    let secrets = setup::create_workspace(&engine, FIRST_WORKSPACE, &folder).await?;
-    if playbook.is_some() || secrets.is_some() {
-        let filled = setup::fill(&engine, FIRST_WORKSPACE, &folder).await?;
-        tracing::info!(?filled, "the playbook is in place");
+    // Printed before anything else can fail: they are not shown again.
+    if let Some(secrets) = setup::create_workspace(&engine, FIRST_WORKSPACE, &folder).await? {
+        print_secrets(&secrets, &engine.config.public_url);
     }
-    if let Some(secrets) = &secrets {
-        print_secrets(secrets, &engine.config.public_url);
-    }
+    let filled = setup::fill(&engine, FIRST_WORKSPACE, &folder).await?;
+    tracing::info!(?filled, "the playbook is in place");
     let running = app::run(engine, listener).await?;
     let engine = &running.engine;
     tracing::info!(address = %running.address, reader = engine.reader_name(), "listening; {}", engine.carrier_words());
@@ -186,7 +200,9 @@ async fn serve(mut config: Config, playbook: Option<PathBuf>) -> Result<()> {
 }
 
 fn print_secrets(secrets: &FirstSecrets, public_url: &str) {
-    println!("First start. Keep these; they are not shown again (`rejoinder password` makes a new password):");
+    println!(
+        "First start. Keep these; they are not shown again (`rejoinder password` and `rejoinder key` make new ones):"
+    );
     println!("  sign in as      {} with {}", secrets.user_name, secrets.password);
     println!("  webhook         {public_url}/hooks/{FIRST_WORKSPACE}/email/raw");
     println!("  webhook secret  {}", secrets.hook_secret);

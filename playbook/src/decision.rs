@@ -2,6 +2,7 @@
 //! thread → the team's rules → a confident reading → otherwise a person.
 //! It must never send anything and never loosen: every doubt ends at a person.
 
+use crate::address::EmailAddress;
 use crate::call_back::quoted_time;
 use crate::draft::{Draft, NoDraft};
 use crate::effect::{Decision, Effect, Reason, Verdict};
@@ -20,6 +21,8 @@ pub struct Case<'a> {
     pub playbook: &'a Playbook,
     /// The lead, or nobody: a reply from an address no lead has.
     pub lead: Option<&'a Lead>,
+    /// Who wrote, where the message says so.
+    pub from: Option<&'a EmailAddress>,
     /// The new text of the reply.
     pub text: &'a str,
     /// Why the message could not be read at all, if so.
@@ -68,6 +71,11 @@ pub fn decide(case: &Case<'_>) -> Decision {
         Strictest::Unavailable => return hand_off(case, reasons, None),
         Strictest::Suppress | Strictest::Review | Strictest::Proceed => {}
     }
+    if let Some(from) = case.from.filter(|from| **from != lead.email) {
+        let words = format!("{from} answered, not {}; a person sees to whom the answer goes", lead.email);
+        reasons.push(reason("somebody_else", words));
+        return hand_off(case, reasons, None);
+    }
     if let Some(word) = escalate_word(case) {
         reasons.push(reason("escalate_word", format!("the playbook always brings a person in for “{word}”")));
         return hand_off(case, reasons, None);
@@ -92,11 +100,11 @@ fn by_law(case: &Case<'_>, reasons: &mut Vec<Reason>) -> Option<Decision> {
         why.clone()
     } else {
         let reading = case.reading.ok().filter(|_| !machine_says_more && case.unreadable.is_none())?;
-        let probability = reading.probability(Intent::Unsubscribe);
-        let named = reading.intent == Intent::Unsubscribe || reading.also.contains(&Intent::Unsubscribe);
-        if !named && probability < case.playbook.governance.opt_out_doubt {
+        if !may_opt_out(case, reading) {
             return None;
         }
+        let probability = reading.probability(Intent::Unsubscribe);
+        let named = reading.intent == Intent::Unsubscribe || reading.also.contains(&Intent::Unsubscribe);
         let doubt = if named && !reading.unsure { "" } else { ", in doubt honoured" };
         reasons.push(reason("opt_out_prose", format!("reads as an opt-out ({:.0} %{doubt})", probability * 100.0)));
         case.text.to_owned()
@@ -117,6 +125,13 @@ fn by_law(case: &Case<'_>, reasons: &mut Vec<Reason>) -> Option<Decision> {
         effects.push(open_hand_off(case, words, None));
     }
     Some(Decision { verdict: Verdict::OptOut, reasons: std::mem::take(reasons), effects })
+}
+
+/// Named as an opt-out, or likely enough to be honoured in doubt.
+fn may_opt_out(case: &Case<'_>, reading: &Reading) -> bool {
+    reading.intent == Intent::Unsubscribe
+        || reading.also.contains(&Intent::Unsubscribe)
+        || reading.probability(Intent::Unsubscribe) >= case.playbook.governance.opt_out_doubt
 }
 
 fn by_machine(case: &Case<'_>, reasons: &mut Vec<Reason>) -> Option<Decision> {
@@ -141,6 +156,11 @@ fn by_machine(case: &Case<'_>, reasons: &mut Vec<Reason>) -> Option<Decision> {
             Some(wait(reasons, later_ms))
         }
         Machine::AutoReply { why, .. } => {
+            if case.reading.is_ok_and(|reading| may_opt_out(case, reading)) {
+                let words = format!("an automatic reply ({why}) that may ask for no more messages");
+                reasons.push(reason("auto_reply_opt_out", words));
+                return Some(hand_off(case, std::mem::take(reasons), None));
+            }
             reasons
                 .push(reason("auto_reply", format!("an automatic reply ({why}); the sequence goes on in {days} days")));
             Some(wait(reasons, later_ms))
@@ -405,6 +425,7 @@ mod tests {
         let mut case = Case {
             playbook,
             lead: Some(lead),
+            from: None,
             text: "Does it speak German?",
             unreadable: None,
             opt_out: None,
@@ -483,6 +504,31 @@ mod tests {
             case.reading = Err("not read");
         });
         assert_eq!(unreadable.verdict, Verdict::HandOff);
+    }
+
+    #[test]
+    fn a_colleague_who_answers_for_the_lead_is_seen_by_a_person() {
+        let colleague = EmailAddress::parse("bo@a.example").expect("an address");
+        let lead = EmailAddress::parse("ana@a.example").expect("an address");
+        assert_eq!(decided(Intent::SimpleQuestion, |case| case.from = Some(&colleague)).verdict, Verdict::HandOff);
+        assert_eq!(decided(Intent::SimpleQuestion, |case| case.from = Some(&lead)).verdict, Verdict::Review);
+    }
+
+    #[test]
+    fn an_automatic_reply_that_may_ask_for_no_more_messages_does_not_just_wait() {
+        let away = Machine::AutoReply { why: "away".to_owned() };
+        let unsubscribe = reading(Intent::Unsubscribe, 0.9);
+        assert_eq!(decided(Intent::NotNow, |case| case.machine = Some(&away)).verdict, Verdict::Wait);
+        let doubtful = decided(Intent::Other, |case| {
+            case.machine = Some(&away);
+            case.reading = Ok(&unsubscribe);
+        });
+        assert_eq!(doubtful.verdict, Verdict::HandOff);
+        let plain = decided(Intent::NotNow, |case| {
+            case.machine = Some(&away);
+            case.opt_out = Some("remove me from your list");
+        });
+        assert_eq!(plain.verdict, Verdict::OptOut);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! May this message be sent now? Asked when it is planned and again the moment before it leaves.
+//! May this message be sent now? Asked the moment before it leaves, in the transaction that commits it.
 //! It must never permit what the law or a lead's own words forbid, whoever approved it.
 
 use crate::playbook::Caps;

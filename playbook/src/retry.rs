@@ -1,5 +1,5 @@
 //! When to try again after a carrier took nothing, as a pure function.
-//! It must never try for ever: after the last attempt the message has failed and a person sees it.
+//! It must never try for ever: after the last attempt the message has failed, and says so on the lead's timeline.
 
 /// Attempts in all; with the waits below that is about six hours.
 pub const ATTEMPTS_MAX: i64 = 8;

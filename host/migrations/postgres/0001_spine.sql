@@ -133,7 +133,7 @@ CREATE TABLE enrollments (
 CREATE INDEX enrollments_due ON enrollments (due_ms) WHERE due_ms IS NOT NULL;
 CREATE INDEX enrollments_lead ON enrollments (lead_id);
 
--- Every message to a lead: planned -> ready -> leased -> committed -> sent | failed | unconfirmed, or withdrawn before it left.
+-- Every message to a lead: ready -> leased -> committed -> sent | failed | unconfirmed, or withdrawn before it left.
 CREATE TABLE sends (
     id TEXT PRIMARY KEY NOT NULL,
     workspace_id TEXT NOT NULL REFERENCES workspaces (id),

@@ -75,24 +75,24 @@ async fn send_by_smtp(smtp: &SmtpSettings, from: &str, to: &str, bytes: &[u8]) -
         .map_err(|error| CarryError::Failed { why: error.to_string() })?;
     let server = format!("{}:{}", smtp.host, smtp.port);
     // Whatever goes wrong before the message is handed over leaves nothing behind, so it may be tried again.
-    let not_taken = |error: lettre::transport::smtp::Error| {
-        let why = format!("{server} took nothing: {}", with_cause(&error));
-        if error.is_permanent() { CarryError::Failed { why } } else { CarryError::Retry { why } }
+    // A wrong password is the operator's to mend, not the message's fault.
+    let not_reached = |error: lettre::transport::smtp::Error| CarryError::Retry {
+        why: format!("{server} does not let us in: {}. Check the settings smtp.*", with_cause(&error)),
     };
     let timeout = Duration::from_millis(smtp.timeout_ms);
-    let tls = TlsParameters::new(smtp.host.clone()).map_err(not_taken)?;
+    let tls = TlsParameters::new(smtp.host.clone()).map_err(not_reached)?;
     let implicit = (smtp.security == SmtpSecurity::Tls).then(|| tls.clone());
     let client = ClientId::default();
     let mut connection =
         AsyncSmtpConnection::connect_tokio1((smtp.host.as_str(), smtp.port), Some(timeout), &client, implicit, None)
             .await
-            .map_err(not_taken)?;
+            .map_err(not_reached)?;
     if smtp.security == SmtpSecurity::StartTls {
-        connection.starttls(tls, &client).await.map_err(not_taken)?;
+        connection.starttls(tls, &client).await.map_err(not_reached)?;
     }
     if let Some((username, password)) = &smtp.credentials {
         let credentials = Credentials::new(username.clone(), password.clone());
-        connection.auth(DEFAULT_MECHANISMS, &credentials).await.map_err(not_taken)?;
+        connection.auth(DEFAULT_MECHANISMS, &credentials).await.map_err(not_reached)?;
     }
     match connection.send(&envelope, bytes).await {
         Ok(response) => {
@@ -100,7 +100,12 @@ async fn send_by_smtp(smtp: &SmtpSettings, from: &str, to: &str, bytes: &[u8]) -
             Ok(format!("{server}: {}", response.message().collect::<Vec<_>>().join(" ")))
         }
         // An answer with a code is certain; a connection that broke in the middle is not.
-        Err(error) if error.is_permanent() || error.is_transient() => Err(not_taken(error)),
+        Err(error) if error.is_permanent() => {
+            Err(CarryError::Failed { why: format!("{server} refused it: {}", with_cause(&error)) })
+        }
+        Err(error) if error.is_transient() => {
+            Err(CarryError::Retry { why: format!("{server} took nothing yet: {}", with_cause(&error)) })
+        }
         Err(error) => {
             Err(CarryError::Unknown { why: format!("the connection to {server} broke: {}", with_cause(&error)) })
         }

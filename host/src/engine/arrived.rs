@@ -13,10 +13,12 @@ use rejoinder_playbook::cut::{Part, Removed};
 use rejoinder_playbook::decision::{Case, decide};
 use rejoinder_playbook::draft::{self, Draft, DraftRequest, NoDraft, Question};
 use rejoinder_playbook::lead::Lead;
+use rejoinder_playbook::machine::Machine;
 use rejoinder_playbook::opt_out;
 use rejoinder_playbook::playbook::Playbook;
 use rejoinder_playbook::reading::{Channel, Intent, Reading};
 use rejoinder_playbook::reply::Reply;
+use rejoinder_playbook::ruling::{Ruling, RulingOutcome};
 use rejoinder_playbook::sentence;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -81,8 +83,11 @@ pub async fn accept(engine: &Engine, workspace: &Workspace, raw: &[u8]) -> Resul
 fn reply_of(mail: InboundMail, raw: &[u8]) -> Reply {
     let provider_id = mail.provider_id(raw);
     let opt_out = match mail.machine {
-        Some(_) => None,
-        None => opt_out::find(Channel::Email, &mail.new_text).map(|found| found.words),
+        // These quote other mail; what they say of the address is handled as what they are.
+        Some(Machine::Bounce { .. } | Machine::Complaint { .. }) => None,
+        // An empty mail may say it all in its subject.
+        _ if mail.new_text.trim().is_empty() => opt_out::find(Channel::Email, &mail.subject).map(|found| found.words),
+        _ => opt_out::find(Channel::Email, &mail.new_text).map(|found| found.words),
     };
     // Nearest first: In-Reply-To, then References from the newest back.
     let mut answers = mail.in_reply_to;
@@ -257,6 +262,7 @@ async fn decide_one(engine: &Engine, claimed: &Claimed) -> Result<(), DecideErro
     let case = Case {
         playbook: &playbook,
         lead: facts.lead.as_ref(),
+        from: reply.from.as_ref(),
         text: &reply.new_text,
         unreadable: reply.unreadable.as_deref(),
         opt_out: reply.opt_out.as_deref(),
@@ -267,6 +273,10 @@ async fn decide_one(engine: &Engine, claimed: &Claimed) -> Result<(), DecideErro
         received_ms: facts.received_ms,
     };
     let decision = decide(&case);
+    // A plugin that allows no answer gets none suggested.
+    let no_answer =
+        |outcome: &RulingOutcome| matches!(outcome, RulingOutcome::Ruled { ruling: Ruling::Suppress { .. }, .. });
+    let suggested = draft.as_ref().ok().filter(|_| !rulings.iter().any(no_answer));
     let passages: Vec<serde_json::Value> =
         found.iter().map(|(id, score)| json!({ "id": id, "score": score })).collect();
     let made_from = json!({
@@ -281,7 +291,7 @@ async fn decide_one(engine: &Engine, claimed: &Claimed) -> Result<(), DecideErro
         lead: facts.lead.as_ref(),
         reply,
         decision: &decision,
-        draft: draft.as_ref().ok(),
+        draft: suggested,
         reading: reading.as_ref().ok(),
         rulings: &rulings,
         facts: &made_from,
@@ -324,7 +334,7 @@ async fn compose(
 ) -> Result<Composed, DecideError> {
     let text = &facts.reply.new_text;
     let mut asked: Vec<&str> = sentence::questions(text);
-    asked.truncate(QUESTIONS_MAX);
+    let left_over = asked.split_off(asked.len().min(QUESTIONS_MAX));
     if asked.is_empty() {
         asked.push(text);
     }
@@ -340,6 +350,8 @@ async fn compose(
             .zip(&embedded)
             .map(|(text, question)| Question { text, candidates: index.find(text, question) })
             .collect();
+        // Left to the reviewer, who is told.
+        questions.extend(left_over.into_iter().map(|text| Question { text, candidates: vec![] }));
     }
     let fields = lead.all_fields();
     let request =

@@ -8,6 +8,7 @@ use crate::store::account::SignedIn;
 use crate::store::decision::{OpenReview, Settled, Settlement, lead_of_review};
 use crate::store::outbox::NewSend;
 use rejoinder_playbook::reply::Reply;
+use rejoinder_playbook::ruling::{Ruling, RulingOutcome};
 use rejoinder_playbook::sequence;
 
 const BODY_CHARS_MAX: usize = 20_000;
@@ -111,6 +112,13 @@ async fn answer(
             "the sender is no lead; add the lead, or answer from your own mailbox and settle this",
         )
     })?;
+    let rulings: Vec<RulingOutcome> =
+        serde_json::from_str(&review.rulings).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    for outcome in &rulings {
+        if let RulingOutcome::Ruled { plugin, ruling: Ruling::Suppress { reason } } = outcome {
+            return Err(refused("plugin", &format!("plugin {plugin} allows no answer to this reply: {reason}")));
+        }
+    }
     let now_ms = engine.clock.now_ms();
     if engine.store.is_suppressed(&lead.id, lead.email.as_str(), now_ms).await? {
         return Err(refused("opt_out", "the lead has asked for no more messages"));

@@ -21,7 +21,12 @@ pub(super) async fn plan_due_steps(engine: &Engine) -> Result<usize, StoreError>
             engine.store.resume_enrollment(enrollment, engine.clock.now_ms()).await?;
             continue;
         }
-        if let Err(cause) = plan(engine, enrollment).await? {
+        let planned = match plan(engine, enrollment).await {
+            // One row that cannot be read ends alone; the others go on.
+            Err(StoreError::Corrupt(what)) => Err(format!("something on record cannot be read: {what}")),
+            other => other?,
+        };
+        if let Err(cause) = planned {
             tracing::warn!(enrollment = enrollment.id, cause, "a sequence ends early");
             engine.store.end_enrollment(enrollment, &cause, engine.clock.now_ms()).await?;
         }

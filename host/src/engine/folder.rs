@@ -159,6 +159,10 @@ pub(super) fn parse_leads(text: &str, playbook: &Playbook) -> Result<Vec<Lead>, 
             let words = format!("the lead id “{}” must be lower-case letters, digits and hyphens", entry.id);
             return Err(SetupError::File { file: file(), words });
         }
+        if leads.iter().any(|lead: &Lead| lead.id == entry.id || lead.email.as_str() == entry.email.to_lowercase()) {
+            let words = format!("lead {}: this id or the address {} stands in the file twice", entry.id, entry.email);
+            return Err(SetupError::File { file: file(), words });
+        }
         let time_zone = entry.time_zone.unwrap_or_else(|| playbook.time_zone.clone());
         if jiff::tz::TimeZone::get(&time_zone).is_err() {
             let words = format!("lead {}: “{time_zone}” is not an IANA time zone such as America/Chicago", entry.id);

@@ -88,19 +88,23 @@ pub async fn create_workspace(
     if engine.store.user_count(&workspace.id).await? > 0 {
         return Ok(None);
     }
-    let secrets = FirstSecrets {
-        user_name: "admin".to_owned(),
-        password: new_password(engine),
-        hook_secret: format!("rjs_{}", hex(&engine.clock.secret())),
-        api_key: format!("rjk_{}", hex(&engine.clock.secret())),
-    };
-    let store = &engine.store;
-    let key_hash = Sha256::digest(secrets.api_key.as_bytes());
-    let secret = secrets.hook_secret.as_bytes();
-    store.put_hook_key(&workspace.id, &engine.clock.new_id(), HookKeyKind::Hmac, "first", secret, now_ms).await?;
-    store.put_hook_key(&workspace.id, &engine.clock.new_id(), HookKeyKind::ApiKey, "first", &key_hash, now_ms).await?;
+    let (hook_secret, api_key) = new_keys(engine, &workspace.id).await?;
+    let secrets = FirstSecrets { user_name: "admin".to_owned(), password: new_password(engine), hook_secret, api_key };
     set_password(engine, &workspace.id, &secrets.user_name, &secrets.password).await?;
     Ok(Some(secrets))
+}
+
+/// Makes a webhook secret and an API key; those made before end.
+pub async fn new_keys(engine: &Engine, workspace_id: &str) -> Result<(String, String), SetupError> {
+    let now_ms = engine.clock.now_ms();
+    let hook_secret = format!("rjs_{}", hex(&engine.clock.secret()));
+    let api_key = format!("rjk_{}", hex(&engine.clock.secret()));
+    let key_hash = Sha256::digest(api_key.as_bytes());
+    let store = &engine.store;
+    let (secret_id, key_id) = (engine.clock.new_id(), engine.clock.new_id());
+    store.put_hook_key(workspace_id, &secret_id, HookKeyKind::Hmac, "first", hook_secret.as_bytes(), now_ms).await?;
+    store.put_hook_key(workspace_id, &key_id, HookKeyKind::ApiKey, "first", &key_hash, now_ms).await?;
+    Ok((hook_secret, api_key))
 }
 
 /// Gives a person a password; all their sessions end.
@@ -125,7 +129,8 @@ pub fn new_password(engine: &Engine) -> String {
     letters.chunks(5).map(|chunk| chunk.iter().collect::<String>()).collect::<Vec<_>>().join("-")
 }
 
-/// Puts a folder's contents into the workspace. What is there already stays; safe to repeat at every start.
+/// Puts a folder's contents into the workspace: settings and plugin are replaced, documents get new versions, leads and
+/// enrollments that are there stay as they are. Safe to repeat at every start.
 pub async fn fill(engine: &Engine, slug: &str, folder: &PlaybookFolder) -> Result<Filled, SetupError> {
     let playbook = parse_playbook(folder)?;
     let workspace = engine

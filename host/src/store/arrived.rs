@@ -137,10 +137,16 @@ impl Store {
             })?;
             accepted.enrollments_paused = on_tx!(&mut tx, |connection| {
                 sqlx::query(
-                    "UPDATE enrollments SET state = 'paused', due_ms = NULL, cause = 'a reply came in'
+                    // What a decided reply has paused stays paused for that cause; else this reply's decision is the one
+                    // that may let it go on.
+                    "UPDATE enrollments SET state = 'paused', due_ms = NULL,
+                        cause = CASE WHEN state = 'active' OR due_ms IS NOT NULL OR EXISTS (
+                            SELECT 1 FROM arrivals WHERE arrivals.lead_id = $1 AND arrivals.state <> 'decided'
+                                AND 'reply ' || arrivals.id = enrollments.cause) THEN $2 ELSE cause END
                      WHERE lead_id = $1 AND state <> 'ended'",
                 )
                 .bind(&matched.lead.id)
+                .bind(paused_by(arrival_id))
                 .execute(connection)
                 .await
                 .map(|done| done.rows_affected())
@@ -288,8 +294,9 @@ const CLAIM_SQLITE: &str =
     SELECT id FROM arrivals AS candidate
     WHERE ((state = 'waiting' AND due_ms <= $1) OR (state = 'claimed' AND lease_until_ms <= $1))
       AND NOT EXISTS (
-        SELECT 1 FROM arrivals AS earlier
-        WHERE earlier.lead_id = candidate.lead_id AND earlier.state <> 'decided' AND earlier.id < candidate.id)
+        SELECT 1 FROM arrivals AS other
+        WHERE other.lead_id = candidate.lead_id AND other.state <> 'decided' AND other.id <> candidate.id
+          AND (other.id < candidate.id OR (other.state = 'claimed' AND other.lease_until_ms > $1)))
     ORDER BY id LIMIT $3)
  RETURNING id, workspace_id, fence, attempts";
 
@@ -300,10 +307,16 @@ const CLAIM_POSTGRES: &str =
     SELECT id FROM arrivals AS candidate
     WHERE ((state = 'waiting' AND due_ms <= $1) OR (state = 'claimed' AND lease_until_ms <= $1))
       AND NOT EXISTS (
-        SELECT 1 FROM arrivals AS earlier
-        WHERE earlier.lead_id = candidate.lead_id AND earlier.state <> 'decided' AND earlier.id < candidate.id)
+        SELECT 1 FROM arrivals AS other
+        WHERE other.lead_id = candidate.lead_id AND other.state <> 'decided' AND other.id <> candidate.id
+          AND (other.id < candidate.id OR (other.state = 'claimed' AND other.lease_until_ms > $1)))
     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
  RETURNING id, workspace_id, fence, attempts";
+
+/// Why an enrollment is paused: the reply that paused it.
+pub(super) fn paused_by(arrival_id: &str) -> String {
+    format!("reply {arrival_id}")
+}
 
 async fn duplicate(tx: &mut Tx, workspace_id: &str, provider_id: &str) -> Result<Accepted, StoreError> {
     let row: (String, Option<String>) = on_tx!(tx, |connection| {

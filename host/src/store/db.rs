@@ -177,6 +177,7 @@ async fn connect(url: &DatabaseUrl) -> Result<Db, StoreError> {
             let place = path.display().to_string();
             let advice = "Is the folder there, may this user write to it, and is no other process holding the file?";
             let failed = |source| StoreError::Open { place: place.clone(), advice, source };
+            make_private_file(path).map_err(|error| failed(sqlx::Error::Io(error)))?;
             let options = SqliteConnectOptions::new()
                 .filename(path)
                 .create_if_missing(true)
@@ -213,6 +214,21 @@ async fn connect(url: &DatabaseUrl) -> Result<Db, StoreError> {
             Ok(Db::Pg(pool))
         }
     }
+}
+
+/// The file holds secrets: only this user may read it. One that is there keeps what it has.
+fn make_private_file(path: &std::path::Path) -> std::io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(path).map(|_| ())
 }
 
 #[cfg(test)]

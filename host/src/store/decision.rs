@@ -1,9 +1,9 @@
 //! A decision and all that follows from it, committed in one transaction; and what people do about it afterwards.
 //! It must never commit half of a decision, or one whose lease another worker has taken over.
 
-use super::arrived::Claimed;
+use super::arrived::{Claimed, paused_by};
 use super::db::{Store, StoreError, Tx, on_tx};
-use super::lead::lead_by_id;
+use super::lead::{lead_by_id, lock_lead};
 use super::outbox::{NewSend, insert_send};
 use super::suppression::{addresses_of, opt_out, suppress};
 use super::timeline::add_event;
@@ -71,6 +71,8 @@ pub struct OpenReview {
     pub draft_subject: String,
     pub draft_body: String,
     pub parsed: String,
+    /// JSON: what the plugins said.
+    pub rulings: String,
 }
 
 impl Store {
@@ -80,6 +82,10 @@ impl Store {
         let claimed = decided.claimed;
         let arrival_id = claimed.id.as_str();
         let workspace_id = claimed.workspace_id.as_str();
+        // The lead's row first, as everywhere: two transactions that lock in the same order never wait for each other.
+        if let Some(lead) = decided.lead {
+            lock_lead(&mut tx, &lead.id).await?;
+        }
         let owned = on_tx!(&mut tx, |connection| {
             sqlx::query(
                 "UPDATE arrivals SET state = 'decided', lease_until_ms = NULL, last_error = NULL
@@ -141,8 +147,9 @@ impl Store {
         let mut tx = self.begin().await?;
         Ok(on_tx!(&mut tx, |connection| {
             sqlx::query_as(
-                "SELECT reviews.arrival_id, reviews.lead_id, reviews.draft_subject, reviews.draft_body, arrivals.parsed
+                "SELECT reviews.arrival_id, reviews.lead_id, reviews.draft_subject, reviews.draft_body, arrivals.parsed, decisions.rulings
                  FROM reviews JOIN arrivals ON arrivals.id = reviews.arrival_id
+                 JOIN decisions ON decisions.arrival_id = reviews.arrival_id
                  WHERE reviews.workspace_id = $1 AND reviews.id = $2 AND reviews.state = 'open'",
             )
             .bind(workspace_id)
@@ -262,10 +269,14 @@ async fn apply(tx: &mut Tx, decided: &Decided<'_>, effect: &Effect) -> Result<()
             let Some(lead_id) = lead_id else { return Ok(()) };
             on_tx!(tx, |connection| {
                 sqlx::query(
-                    "UPDATE enrollments SET due_ms = $2, cause = 'waits after an automatic reply' WHERE lead_id = $1 AND state = 'paused'",
+                    // Only what this very reply paused goes on, and not while a person still has another one.
+                    "UPDATE enrollments SET due_ms = $2, cause = 'waits after an automatic reply'
+                     WHERE lead_id = $1 AND state = 'paused' AND cause = $3
+                        AND NOT EXISTS (SELECT 1 FROM reviews WHERE reviews.lead_id = $1 AND reviews.state = 'open')",
                 )
                 .bind(lead_id)
                 .bind(*at_ms)
+                .bind(paused_by(arrival_id))
                 .execute(connection)
                 .await
                 .map(|_| ())

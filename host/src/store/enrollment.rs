@@ -2,6 +2,7 @@
 //! It must never plan one step twice: a move counts only if the enrollment stands where its reader saw it.
 
 use super::db::{Store, StoreError, Tx, on_read, on_tx};
+use super::lead::lead_by_id;
 use super::outbox::{NewSend, insert_send};
 use super::timeline::add_event;
 use serde_json::json;
@@ -62,6 +63,9 @@ impl Store {
         })?;
         let mut enrolled = 0;
         for enrollment in enrollments {
+            if lead_by_id(&mut tx, &enrollment.lead_id).await?.is_none() {
+                continue;
+            }
             let new = on_tx!(&mut tx, |connection| {
                 sqlx::query(
                     "INSERT INTO enrollments (id, workspace_id, lead_id, sequence_id, state, next_step, due_ms, started_ms)

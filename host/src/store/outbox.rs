@@ -91,7 +91,7 @@ pub(super) async fn insert_send(tx: &mut Tx, send: &NewSend, now_ms: i64) -> Res
                 subject, body, bytes, state, attempts, due_ms, fence, created_ms)
              VALUES ($1, $2, $3, $4, $5, $6, $7, 'email', $8, $9, $10, $11, 'ready', 0, $12, 0, $13)
              ON CONFLICT (send_key) DO UPDATE SET state = 'ready', due_ms = excluded.due_ms, subject = excluded.subject,
-                body = excluded.body, bytes = excluded.bytes, to_address = excluded.to_address, outcome = NULL
+                body = excluded.body, bytes = excluded.bytes, to_address = excluded.to_address, outcome = NULL, attempts = 0
              WHERE sends.state = 'withdrawn'",
         )
         .bind(&send.id)
@@ -271,7 +271,7 @@ impl Store {
         })?;
         if recorded > 0 {
             let data = json!({ "message_id": send.message_id, "step": send.step, "cause": words });
-            let key = format!("{event}/{}/{}", send.id, send.attempts);
+            let key = format!("{event}/{}/{}", send.id, send.fence);
             add_event(&mut tx, &send.workspace_id, Some(&send.lead_id), now_ms, &key, event, &data).await?;
             if let Some(enrollment_id) = &send.enrollment_id
                 && state != "ready"
@@ -332,7 +332,8 @@ async fn refuse(tx: &mut Tx, send: &LeasedSend, refusal: &Refusal, now_ms: i64) 
     };
     on_tx!(&mut *tx, |connection| {
         sqlx::query(
-            "UPDATE sends SET state = $1, due_ms = $2, lease_until_ms = NULL, outcome = $3
+            // Waiting for the gate is no attempt of the carrier's.
+            "UPDATE sends SET state = $1, due_ms = $2, lease_until_ms = NULL, outcome = $3, attempts = attempts - 1
              WHERE id = $4 AND fence = $5 AND state = 'leased'",
         )
         .bind(state)
@@ -360,7 +361,8 @@ async fn refuse(tx: &mut Tx, send: &LeasedSend, refusal: &Refusal, now_ms: i64) 
         })?;
     }
     let data = json!({ "rule": refusal.rule, "cause": refusal.words, "message_id": send.message_id, "ask_again_ms": refusal.ask_again_ms });
-    let key = format!("refused/{}/{}/{}", send.id, refusal.rule, send.attempts);
+    // Once for each rule: asking again every few seconds is no news.
+    let key = format!("refused/{}/{}", send.id, refusal.rule);
     add_event(tx, &send.workspace_id, Some(&send.lead_id), now_ms, &key, "refused", &data).await
 }
 

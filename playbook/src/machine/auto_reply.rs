@@ -20,7 +20,6 @@ const PRESENT: &[&str] = &[
     "X-Auto-Reply",
     "X-AutoResponse",
     "X-Autoresponse-Id",
-    "X-Zendesk-From-Account-Id",
     "X-FreshDesk-Auto-Reply",
 ];
 
