@@ -2,7 +2,7 @@
 //! It must never be made to pass by waiting for the decision before the kill.
 
 use crate::program::{Program, free_port};
-use crate::server::{count, outbox, sample, until};
+use crate::server::{count, mail, outbox, sample, until};
 use rejoinder::demo::REPLIES;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,4 +69,25 @@ async fn an_answer_that_was_approved_before_a_kill_leaves_once() {
         outbox(&folder.path().join("outbox")).into_iter().filter(|(name, _)| name.starts_with("reply.")).count();
     assert!(answers == 1 || (answers == 0 && unconfirmed == 1), "{answers} answers, {unconfirmed} unconfirmed");
     program.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_start_that_is_killed_while_it_fills_is_finished_by_the_next() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    Program::kill_while_it_fills(folder.path(), port).await;
+    let server = Program::serve(folder.path(), port).await;
+    let database = folder.path().join("rejoinder.db");
+    let whole = [
+        ("documents", "SELECT COUNT(*) FROM documents", 11),
+        ("leads", "SELECT COUNT(*) FROM leads", 20),
+        ("enrollments", "SELECT COUNT(*) FROM enrollments", 20),
+        ("admins", "SELECT COUNT(*) FROM users", 1),
+    ];
+    for (what, sql, expected) in whole {
+        assert_eq!(count(&database, sql).await, expected, "{what}");
+    }
+    // The secrets that the first start has shown are still those that open.
+    let raw = mail("ana.ruiz@cascadecold.example", "Re: docks", "Thanks, noted.", "after-the-kill", "");
+    assert_eq!(server.post(&raw).await, 202);
 }

@@ -120,6 +120,18 @@ async fn an_auto_reply_waits_for_its_day() {
     server.decided(&sample("05-out-of-office")).await;
     let waiting = "SELECT COUNT(*) FROM enrollments WHERE state = 'paused' AND due_ms IS NOT NULL";
     assert_eq!(server.count(waiting).await, 1);
+    let day = 24 * 60 * 60 * 1000;
+    let due_ms = server.count("SELECT due_ms FROM enrollments WHERE state = 'paused' AND due_ms IS NOT NULL").await;
+    let from_now_ms = due_ms - server.running.engine.clock.now_ms();
+    assert!((6 * day..=7 * day).contains(&from_now_ms), "in 7 days: {from_now_ms} ms");
+
+    // The day has come: the sequence goes on with its second e-mail, by itself.
+    server.change("UPDATE enrollments SET due_ms = 1 WHERE state = 'paused' AND due_ms IS NOT NULL").await;
+    let second = "SELECT COUNT(*) FROM sends WHERE step = 2 AND state = 'sent'";
+    // Any decision wakes the loop that looks what is due; without one it looks once a minute.
+    server.decided(&sample("03-unsubscribe-in-prose")).await;
+    server.until("the second e-mail has left", || async { (server.count(second).await == 1).then_some(()) }).await;
+    assert_eq!(server.count(waiting).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,14 +38,14 @@ async fn call_me_tuesday_pauses_every_enrollment_before_the_webhook_answers_and_
 async fn a_reply_is_matched_by_message_then_token_then_sender() {
     let server = Server::start().await;
     for (name, lead, by) in [
-        ("01-simple-question", "lead-ana-ruiz", "message it answers"),
+        ("01-simple-question", "harbourlight.lead-ana-ruiz", "message it answers"),
         ("04-too-expensive", "", "message it answers"),
         ("06-interested", "", "sender"),
         ("07-wrong-person", "", "address token"),
     ] {
         let accepted = server.accepted(&sample(name)).await;
         assert_eq!(accepted["matched_by"], by, "{name}");
-        assert!(accepted["lead"].as_str().is_some_and(|found| found.starts_with("lead-")), "{name}");
+        assert!(accepted["lead"].as_str().is_some_and(|found| found.starts_with("harbourlight.lead-")), "{name}");
         if !lead.is_empty() {
             assert_eq!(accepted["lead"], lead, "{name}");
         }
@@ -160,6 +160,38 @@ async fn what_cannot_be_read_or_matched_is_stored_and_goes_to_a_person() {
         let page = server.running.engine.store.review_page(&server.workspace_id().await, &id).await.expect("a page");
         assert!(page.is_some_and(|page| page.lead.is_none()), "{what} is shown to a person");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_cannot_be_taken_apart_still_pauses_its_lead_and_its_stop_counts() {
+    let server = Server::start().await;
+    let thread = "In-Reply-To: <send.enrollment.harbourlight.lead-ana-ruiz.intro.1@harbourlight.example>";
+    let raw = format!("Message-ID: <odd@x.example>\r\n{thread}\r\nSubject: Re: docks\r\n\r\nUNSUBSCRIBE\r\n");
+    let accepted = server.accepted(raw.as_bytes()).await;
+    assert_eq!(accepted["lead"], "harbourlight.lead-ana-ruiz");
+    assert_eq!((accepted["enrollments_paused"].as_u64(), accepted["opted_out"].as_bool()), (Some(1), Some(true)));
+    assert_eq!(server.count("SELECT COUNT(*) FROM leads WHERE stage = 'opted_out'").await, 1);
+
+    let parts = "Content-Type: text/plain\r\n".repeat(600);
+    let thread = thread.replace("ana-ruiz", "marcus-webb");
+    let raw = format!("Message-ID: <odd2@x.example>\r\nFrom: {ANA}\r\n{thread}\r\n\r\nCall me.\r\n\r\n{parts}");
+    let (id, line) = server.decided(raw.as_bytes()).await;
+    assert_eq!(line.verdict, "hand_off");
+    let paused =
+        "SELECT COUNT(*) FROM enrollments WHERE state = 'paused' AND lead_id = 'harbourlight.lead-marcus-webb'";
+    assert_eq!(server.count(paused).await, 1);
+    let page = server.running.engine.store.review_page(&server.workspace_id().await, &id).await.expect("a page");
+    assert!(page.is_some_and(|page| page.item.reason.contains("MIME parts")), "the person is told why");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_mail_under_a_used_id_is_not_lost() {
+    let server = Server::start().await;
+    let first = server.accepted(&mail(ANA, "Re: docks", "Does it speak German?", "one-id", "")).await;
+    let second = server.accepted(&mail(ANA, "Re: docks", "STOP", "one-id", "")).await;
+    assert_eq!((first["status"].as_str(), second["status"].as_str()), (Some("accepted"), Some("accepted")));
+    assert_eq!(second["opted_out"], true);
+    assert_eq!(server.count("SELECT COUNT(*) FROM arrivals").await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -49,27 +49,36 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
+/// Starts `serve` on the starter playbook, with its output in a log.
+fn start(folder: &Path, port: u16) -> Child {
+    let playbook = folder.join("playbook");
+    if !playbook.exists() {
+        copy(&root().join("playbook/default"), &playbook);
+        copy(&root().join("plugins/built"), &playbook.join("plugins"));
+    }
+    let log = std::fs::File::create(log_of(folder, port)).expect("a log");
+    rejoinder()
+        .args(["serve", "--playbook"])
+        .arg(&playbook)
+        .env("REJOINDER_LISTEN", format!("127.0.0.1:{port}"))
+        .env("REJOINDER_DATA_DIR", folder)
+        .env("REJOINDER_LIMITS_DECISION_LEASE_MS", "1000")
+        .env("REJOINDER_LIMITS_SEND_LEASE_MS", "1000")
+        .stdout(log.try_clone().expect("a log"))
+        .stderr(log)
+        .spawn()
+        .expect("the program starts")
+}
+
+fn log_of(folder: &Path, port: u16) -> std::path::PathBuf {
+    folder.join(format!("log-{port}.txt"))
+}
+
 impl Program {
     /// Serves the starter playbook from a folder of its own; knows the webhook's secret from the first start.
     pub(crate) async fn serve(folder: &Path, port: u16) -> Program {
         let first = folder.join("first.txt");
-        let playbook = folder.join("playbook");
-        if !playbook.exists() {
-            copy(&root().join("playbook/default"), &playbook);
-            copy(&root().join("plugins/built"), &playbook.join("plugins"));
-        }
-        let log = std::fs::File::create(folder.join(format!("log-{port}.txt"))).expect("a log");
-        let child = rejoinder()
-            .args(["serve", "--playbook"])
-            .arg(&playbook)
-            .env("REJOINDER_LISTEN", format!("127.0.0.1:{port}"))
-            .env("REJOINDER_DATA_DIR", folder)
-            .env("REJOINDER_LIMITS_DECISION_LEASE_MS", "1000")
-            .env("REJOINDER_LIMITS_SEND_LEASE_MS", "1000")
-            .stdout(log.try_clone().expect("a log"))
-            .stderr(log)
-            .spawn()
-            .expect("the program starts");
+        let child = start(folder, port);
         let mut program = Program { child, port, secret: String::new(), http: client(), folder: folder.to_path_buf() };
         until("the program is ready", || async {
             let ready = program.http.get(program.url("/readyz")).send().await;
@@ -77,10 +86,23 @@ impl Program {
         })
         .await;
         if !first.exists() {
-            std::fs::copy(folder.join(format!("log-{port}.txt")), &first).expect("what it said first");
+            std::fs::copy(log_of(folder, port), &first).expect("what it said first");
         }
         program.secret = program.told("webhook secret");
         program
+    }
+
+    /// A first start that is killed as soon as it has shown its secrets, while it still fills the workspace.
+    pub(crate) async fn kill_while_it_fills(folder: &Path, port: u16) {
+        let mut child = start(folder, port);
+        until("the secrets are shown", || async {
+            let text = std::fs::read_to_string(log_of(folder, port)).unwrap_or_default();
+            text.contains("API key").then_some(())
+        })
+        .await;
+        child.kill().expect("it is killed");
+        child.wait().expect("it has ended");
+        std::fs::copy(log_of(folder, port), folder.join("first.txt")).expect("what it said first");
     }
 
     /// What the first start printed behind a label.

@@ -23,7 +23,7 @@ async fn an_edited_answer_leaves_in_the_thread_of_the_lead_exactly_once() {
     for expected in [
         "To: \"Ana Ruiz\" <ana.ruiz@cascadecold.example>",
         "In-Reply-To: <",
-        "References: <send.enrollment.lead-ana-ruiz.intro.1@harbourlight.example>",
+        "References: <send.enrollment.harbourlight.lead-ana-ruiz.intro.1@harbourlight.example>",
         "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
         "yes, it does.",
     ] {
@@ -50,7 +50,19 @@ async fn a_rejection_needs_a_reason_and_sends_nothing() {
     assert_ne!(reject(&[]).await, 303);
     assert_eq!(server.count("SELECT COUNT(*) FROM reviews WHERE state = 'open'").await, 1);
     assert_eq!(reject(&[("reason", "wrong facts"), ("more", "")]).await, 303);
+    let handed = "SELECT COUNT(*) FROM reviews WHERE state = 'open' AND kind = 'hand_off' AND draft IS NULL";
+    assert_eq!(server.count(handed).await, 1, "the lead still waits for an answer, so a person has it now");
+    assert_eq!(server.count("SELECT COUNT(*) FROM leads WHERE owner IS NOT NULL").await, 1);
+    let page = admin.get(server.url(&format!("/review/{id}?notice=rejected&of={id}"))).send().await.expect("an answer");
+    let html = page.text().await.expect("a page");
+    assert!(html.contains("is a hand-off now") && html.contains("rejected the draft: wrong facts"), "{html}");
+
+    let (id, _) = server.decided(&sample("06-interested")).await;
+    let form = [("reason", "should not answer"), ("more", "")];
+    let rejected = admin.post(server.url(&format!("/review/{id}/reject"))).form(&form).send().await;
+    assert_eq!(rejected.expect("an answer").status().as_u16(), 303);
     assert_eq!(server.count("SELECT COUNT(*) FROM reviews WHERE state = 'rejected' AND note IS NOT NULL").await, 1);
+    assert_eq!(server.count("SELECT COUNT(*) FROM enrollments WHERE state = 'ended'").await, 1);
     assert_eq!(server.count("SELECT COUNT(*) FROM sends WHERE enrollment_id IS NULL").await, 0);
 }
 
@@ -106,6 +118,23 @@ async fn guessing_a_password_is_locked_out() {
     let right = [("name", "admin"), ("password", server.secrets.password.as_str())];
     let locked = server.http.post(server.url("/sign-in")).form(&right).send().await.expect("an answer");
     assert!(locked.headers().get("set-cookie").is_none(), "locked for everybody for a while");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guessing_many_at_once_gets_no_more_guesses() {
+    let server = Server::start().await;
+    let mut guessing = tokio::task::JoinSet::new();
+    for number in 0..12 {
+        let request = server.http.post(server.url("/sign-in"));
+        let password = format!("wrong password {number}");
+        guessing.spawn(async move {
+            let form = [("name", "admin"), ("password", password.as_str())];
+            request.form(&form).send().await.expect("an answer").text().await.expect("a page")
+        });
+    }
+    let answers = guessing.join_all().await;
+    let locked_out = answers.iter().filter(|page| page.contains("Too many wrong passwords")).count();
+    assert_eq!(locked_out, 12 - 5, "five guesses, however many are made at once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

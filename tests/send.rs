@@ -101,8 +101,9 @@ async fn every_answer_of_a_mail_server_has_its_consequence() {
     assert!(good.mails.lock().expect("not poisoned")[0].contains("\n.dot\n"), "a leading dot survives");
     assert!(matches!(
         deliver(&Sink::start("550 no such user", Some("250 ok")).await).await,
-        Err(CarryError::Failed { .. })
+        Err(CarryError::AddressRefused { .. })
     ));
+    assert!(matches!(deliver(&Sink::start("250 ok", Some("554 no")).await).await, Err(CarryError::Failed { .. })));
     assert!(matches!(deliver(&Sink::start("451 later", Some("250 ok")).await).await, Err(CarryError::Retry { .. })));
     assert!(matches!(deliver(&Sink::start("250 ok", Some("452 full")).await).await, Err(CarryError::Retry { .. })));
     assert!(matches!(deliver(&Sink::start("250 ok", None).await).await, Err(CarryError::Unknown { .. })));
@@ -135,10 +136,10 @@ async fn sequence_mail_leaves_by_smtp_with_a_way_out_and_a_threadable_id() {
     let mails = sink.mails.lock().expect("not poisoned").clone();
     let mail = mails.iter().find(|mail| mail.contains(ANA)).expect("one to Ana");
     for expected in [
-        "Message-ID: <send.enrollment.lead-ana-ruiz.intro.1@harbourlight.example>",
+        "Message-ID: <send.enrollment.harbourlight.lead-ana-ruiz.intro.1@harbourlight.example>",
         "List-Unsubscribe: <http://127.0.0.1",
         "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
-        "maya+lead-ana-ruiz.intro.1@harbourlight.example",
+        "maya+harbourlight.lead-ana-ruiz.intro.1@harbourlight.example",
         "Lantern Wharf",
         "text/plain",
         "text/html",

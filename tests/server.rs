@@ -156,6 +156,14 @@ impl Server {
     }
 
     /// Direct reading of the database, for what no page shows.
+    /// Changes what only time would change.
+    pub(crate) async fn change(&self, sql: &'static str) {
+        let url = format!("sqlite:{}", self.folder.path().join("data/rejoinder.db").display());
+        let pool = sqlx::SqlitePool::connect(&url).await.expect("the database opens");
+        sqlx::query(sql).execute(&pool).await.expect("it takes the change");
+        pool.close().await;
+    }
+
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
         count(&self.folder.path().join("data/rejoinder.db"), sql).await
     }

@@ -4,13 +4,15 @@
 use crate::postgres::engines;
 use rejoinder::store::Store;
 use rejoinder::store::arrived::Claimed;
-use rejoinder::store::decision::{Decided, Settled, Settlement};
+use rejoinder::store::decision::Decided;
 use rejoinder::store::document::{NewDocument, NewPassage};
 use rejoinder::store::enrollment::{NewEnrollment, NewSequence};
-use rejoinder::store::outbox::{CommitOutcome, NewSend, SendOutcome};
+use rejoinder::store::outbox::{CommitOutcome, NewSend};
 use rejoinder::store::plugin::NewPlugin;
-use rejoinder::store::queue::QueueFilter;
-use rejoinder::store::view::ReviewState;
+use rejoinder::store::queue::{QueueFilter, ReviewKind};
+use rejoinder::store::send_outcome::{Care, SendOutcome};
+use rejoinder::store::settlement::{Settled, Settlement};
+use rejoinder::store::view::{About, ReviewState};
 use rejoinder::store::workspace::{HookKeyKind, Workspace};
 use rejoinder_playbook::address::EmailAddress;
 use rejoinder_playbook::draft::{Draft, DraftSentence, Support};
@@ -71,6 +73,7 @@ fn send(lead_id: &str, key: &str, enrollment: Option<(&str, i64)>) -> NewSend {
         step: enrollment.map(|(_, step)| step),
         send_key: key.to_owned(),
         message_id: format!("{}@harbourlight.example", key.replace('/', ".")),
+        reply_token: key.replace('/', "."),
         to_address: format!("{lead_id}@lead.example"),
         subject: "Docks".to_owned(),
         body: "Hello".to_owned(),
@@ -101,12 +104,14 @@ async fn fill(store: &Store) {
         due_ms: NOW,
     };
     let enrollments = [enroll("lead-a"), enroll("lead-b")];
-    assert_eq!(store.start_sequence("w", &sequence, &enrollments, NOW).await.expect("enrolled"), 2);
-    assert_eq!(store.start_sequence("w", &sequence, &enrollments, NOW).await.expect("enrolled"), 0, "once only");
+    assert_eq!(store.start_sequence("w", &sequence, &enrollments, NOW).await.expect("enrolled"), Some(2));
+    assert_eq!(store.start_sequence("w", &sequence, &enrollments, NOW).await.expect("enrolled"), Some(0), "once only");
+    let changed = NewSequence { body_toml: format!("{SEQUENCE}# changed\n"), ..sequence };
+    assert_eq!(store.start_sequence("w", &changed, &[], NOW).await.expect("answered"), None, "changed, same version");
 }
 
 async fn accept(store: &Store, id: &str, reply: &Reply) -> rejoinder::store::arrived::Accepted {
-    store.accept("w", "harbourlight.example", b"raw", reply, id, NOW).await.expect("stored")
+    store.accept("w", b"raw", reply, id, NOW).await.expect("stored")
 }
 
 async fn claim_one(store: &Store) -> Claimed {
@@ -146,7 +151,6 @@ async fn a_reply_is_stored_once_matched_four_ways_and_pauses_its_lead() {
         let due = store.due_enrollments(NOW, 10).await.expect("due");
         assert_eq!(due.len(), 2, "{name}");
         let first = send("lead-a", "send/enrollment.lead-a.intro/1", Some(("enrollment.lead-a.intro", 1)));
-        let first = NewSend { message_id: "send.enrollment.lead-a.intro.1@harbourlight.example".to_owned(), ..first };
         assert!(store.plan_step(&due[0], &first, Some(NOW + DAY_MS), NOW).await.expect("planned"), "{name}");
         assert!(
             !store.plan_step(&due[0], &first, Some(NOW + DAY_MS), NOW).await.expect("refused"),
@@ -165,7 +169,7 @@ async fn a_reply_is_stored_once_matched_four_ways_and_pauses_its_lead() {
         assert!(accept(store, "a1b", &by_message).await.duplicate, "{name}");
 
         let mut by_token = reply("m2", "other@elsewhere.example");
-        by_token.plus_token = Some("lead-a.intro.1".to_owned());
+        by_token.plus_token = Some(first.reply_token.clone());
         assert_eq!(accept(store, "a2", &by_token).await.matched_by, Some("address token"), "{name}");
         assert_eq!(accept(store, "a3", &reply("m3", "lead-b@lead.example")).await.matched_by, Some("sender"), "{name}");
         let mut bounce = reply("m4", "mailer-daemon@lead.example");
@@ -206,12 +210,12 @@ async fn opt_out_words_act_in_the_transaction_that_stores_the_reply() {
         assert!(accept(store, "a1", &stop).await.opted_out, "{name}");
         let lead = store.lead("w", "lead-a").await.expect("read").expect("there");
         assert_eq!(lead.stage, Stage::OptedOut, "{name}");
-        assert!(store.is_suppressed("lead-a", "lead-a@lead.example", NOW).await.expect("read"), "{name}");
-        assert!(!store.is_suppressed("lead-b", "lead-b@lead.example", NOW).await.expect("read"), "{name}");
+        assert!(store.is_suppressed("lead-a", "lead-a@lead.example").await.expect("read"), "{name}");
+        assert!(!store.is_suppressed("lead-b", "lead-b@lead.example").await.expect("read"), "{name}");
         assert!(store.unsubscribe("w", "lead-b", NOW).await.expect("done"), "{name}");
         assert!(store.unsubscribe("w", "lead-b", NOW).await.expect("done"), "{name}: twice is fine");
         assert!(!store.unsubscribe("w", "lead-z", NOW).await.expect("done"), "{name}");
-        assert!(store.is_suppressed("lead-b", "lead-b@lead.example", NOW).await.expect("read"), "{name}");
+        assert!(store.is_suppressed("lead-b", "lead-b@lead.example").await.expect("read"), "{name}");
         assert_eq!(
             store.lead("other", "lead-a").await.expect("read"),
             None,
@@ -280,14 +284,14 @@ async fn a_decision_is_committed_whole_and_once() {
 
         store.put_user("w", "u", "jo", "hash", "admin", NOW).await.expect("stored");
         let answer = send("lead-a", "reply/a1", None);
-        let approved = Settlement::Approved { send: &answer };
+        let approved = Settlement::Approved { send: &answer, revisit_ms: NOW + 7 * DAY_MS };
         let settle = async |settlement: &Settlement<'_>| {
             store.settle_review("w", "a1", "u", "jo", settlement, NOW).await.expect("settled")
         };
         assert!(store.open_review("w", "a1").await.expect("read").is_some(), "{name}");
         assert_eq!(settle(&approved).await, Settled::Done, "{name}");
         let again = Settled::Already { by: "jo".to_owned(), state: "approved".to_owned() };
-        assert_eq!(settle(&Settlement::Rejected { reason: "no" }).await, again, "{name}");
+        assert_eq!(settle(&Settlement::Rejected { reason: "no", hand_off_due_ms: Some(NOW) }).await, again, "{name}");
         assert_eq!(
             store.settle_review("other", "a1", "u", "jo", &approved, NOW).await.expect("read"),
             Settled::NotFound,
@@ -342,7 +346,7 @@ async fn hand_offs_waits_opt_outs_and_bounces_do_what_they_say() {
         let suppress = |cause: &str| Effect::Suppress { address: None, cause: cause.to_owned(), proof: "x".to_owned() };
         let bounce = decision(Verdict::Bounce, vec![suppress("address bounced")]);
         assert!(commit(store, &claim_one(store).await, &bounce, None).await, "{name}");
-        assert!(store.is_suppressed("lead-b", "lead-b@lead.example", NOW).await.expect("read"), "{name}");
+        assert!(store.is_suppressed("lead-b", "lead-b@lead.example").await.expect("read"), "{name}");
         assert_eq!(store.lead("w", "lead-b").await.expect("read").map(|lead| lead.stage), Some(Stage::Cold), "{name}");
 
         accept(store, "a4", &reply("m4", "lead-a@lead.example")).await;
@@ -381,7 +385,10 @@ async fn a_message_goes_through_its_states_and_never_back() {
             CommitOutcome::LeaseLost,
             "{name}"
         );
-        store.record_send(&leased[0], &SendOutcome::Sent { receipt: "ok".to_owned() }, NOW).await.expect("recorded");
+        store
+            .record_send(&leased[0], &SendOutcome::Sent { receipt: "ok".to_owned() }, &care(), NOW)
+            .await
+            .expect("recorded");
         assert_eq!(store.sent_count().await.expect("a count"), 1, "{name}");
 
         // Retried, then abandoned after `committed`: unconfirmed, and never claimed again.
@@ -391,7 +398,7 @@ async fn a_message_goes_through_its_states_and_never_back() {
             "{name}"
         );
         let retry = SendOutcome::Retry { at_ms: NOW + 10, why: "busy".to_owned() };
-        store.record_send(&leased[1], &retry, NOW).await.expect("recorded");
+        store.record_send(&leased[1], &retry, &care(), NOW).await.expect("recorded");
         let again = store.claim_sends(NOW + 10, 1000, 10).await.expect("claimed");
         assert_eq!((again.len(), again[0].attempts), (1, 2), "{name}");
         assert_eq!(
@@ -399,11 +406,133 @@ async fn a_message_goes_through_its_states_and_never_back() {
             CommitOutcome::Committed,
             "{name}"
         );
-        assert_eq!(store.settle_abandoned_sends(NOW + 500).await.expect("none yet"), 0, "{name}");
-        assert_eq!(store.settle_abandoned_sends(NOW + 1000).await.expect("one"), 1, "{name}");
+        assert_eq!(store.settle_abandoned_sends(|_| care(), NOW + 500).await.expect("none yet"), 0, "{name}");
+        assert_eq!(store.settle_abandoned_sends(|_| care(), NOW + 1000).await.expect("one"), 1, "{name}");
         assert_eq!(store.claim_sends(NOW + DAY_MS / 2, 1000, 10).await.expect("none").len(), 0, "{name}");
         let timeline = store.timeline("w", &again[0].lead_id).await.expect("a timeline");
         assert!(timeline.iter().any(|entry| entry.words.contains("unconfirmed")), "{name}");
+        let queue = store.review_queue("w", QueueFilter::HandOffs, NOW).await.expect("a queue");
+        let item = queue.items.first().expect("a person is asked to look");
+        assert_eq!(
+            (queue.items.len(), item.kind, item.owner.as_deref()),
+            (1, ReviewKind::HandOff, Some("jo@h.example")),
+            "{name}"
+        );
+        let page = store.review_page("w", &item.id).await.expect("a page").expect("there");
+        assert_eq!((page.about, page.reply_text.as_str()), (About::Send, "Hello"), "{name}");
+        assert_eq!(page.send.as_ref().map(|send| send.state.as_str()), Some("unconfirmed"), "{name}");
+        assert!(store.open_review("w", &item.id).await.expect("read").is_none(), "{name}: there is no reply to answer");
+
+        // The worker was only slow: what it reports in the end still counts.
+        let late = SendOutcome::Sent { receipt: "late".to_owned() };
+        store.record_send(&again[0], &late, &care(), NOW + 2000).await.expect("recorded");
+        assert_eq!(store.sent_count().await.expect("a count"), 2, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_is_dead_is_not_written_to_again() {
+    for engine in engines().await {
+        let (store, name) = (&engine.store, engine.name);
+        fill(store).await;
+        let due = store.due_enrollments(NOW, 1).await.expect("due").pop().expect("one");
+        let planned = send(&due.lead_id, "send/one/1", Some((&due.id, 1)));
+        assert!(store.plan_step(&due, &planned, Some(NOW + DAY_MS), NOW).await.expect("planned"), "{name}");
+        let leased = store.claim_sends(NOW, 1000, 1).await.expect("claimed").pop().expect("one");
+        let gate = |facts: &_| may_send(facts, &CAPS, NOW);
+        assert_eq!(
+            store.commit_send(&leased, gate, 1000, NOW).await.expect("asked"),
+            CommitOutcome::Committed,
+            "{name}"
+        );
+        let dead = SendOutcome::Failed { why: "550 5.1.1 no such user".to_owned(), address_dead: true };
+        store.record_send(&leased, &dead, &care(), NOW).await.expect("recorded");
+        assert!(store.is_suppressed(&due.lead_id, &planned.to_address).await.expect("read"), "{name}");
+        let later = store.due_enrollments(NOW + 99 * DAY_MS, 10).await.expect("due");
+        assert!(later.iter().all(|other| other.lead_id != due.lead_id), "{name}: its sequence has ended");
+        let queue = store.review_queue("w", QueueFilter::Open, NOW).await.expect("a queue");
+        assert!(queue.items.is_empty(), "{name}: nobody waits for a step to a dead address");
+
+        // An answer that somebody has approved is another matter: a person hears of it.
+        let other = if due.lead_id == "lead-a" { "lead-b" } else { "lead-a" };
+        accept(store, "a1", &reply("m1", &format!("{other}@lead.example"))).await;
+        let review = Effect::OpenReview { owner: "jo@h.example".to_owned(), due_ms: NOW, reason: "a draft".to_owned() };
+        assert!(commit(store, &claim_one(store).await, &decision(Verdict::Review, vec![review]), None).await, "{name}");
+        store.put_user("w", "u", "jo", "hash", "admin", NOW).await.expect("stored");
+        let answer = send(other, "reply/a1", None);
+        let approved = Settlement::Approved { send: &answer, revisit_ms: NOW + 7 * DAY_MS };
+        let settled = store.settle_review("w", "a1", "u", "jo", &approved, NOW).await.expect("settled");
+        assert_eq!(settled, Settled::Done, "{name}");
+        let leased = store.claim_sends(NOW, 1000, 1).await.expect("claimed").pop().expect("one");
+        assert_eq!(
+            store.commit_send(&leased, gate, 1000, NOW).await.expect("asked"),
+            CommitOutcome::Committed,
+            "{name}"
+        );
+        store.record_send(&leased, &dead, &care(), NOW).await.expect("recorded");
+        let queue = store.review_queue("w", QueueFilter::Open, NOW).await.expect("a queue");
+        assert_eq!(queue.items.len(), 1, "{name}");
+        assert!(queue.items[0].reason.contains("no such user"), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_mails_with_one_id_are_both_kept_and_the_same_mail_is_kept_once() {
+    for engine in engines().await {
+        let (store, name) = (&engine.store, engine.name);
+        fill(store).await;
+        let first = reply("m1", "lead-a@lead.example");
+        assert!(!accept(store, "a1", &first).await.duplicate, "{name}");
+        let other_text = Reply { body_text: "No".to_owned(), new_text: "No".to_owned(), ..first.clone() };
+        assert!(!accept(store, "a2", &other_text).await.duplicate, "{name}: other words");
+        let other_sender = Reply { from: EmailAddress::parse("lead-b@lead.example").ok(), ..first.clone() };
+        assert!(!accept(store, "a3", &other_sender).await.duplicate, "{name}: another sender");
+        for (reply, known) in [(&first, "a1"), (&other_text, "a2"), (&other_sender, "a3")] {
+            let again = accept(store, "again", reply).await;
+            assert_eq!((again.duplicate, again.arrival_id.as_str()), (true, known), "{name}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_draft_leaves_no_lead_without_a_person_or_an_end() {
+    for engine in engines().await {
+        let (store, name) = (&engine.store, engine.name);
+        fill(store).await;
+        put_passage(store).await;
+        store.put_user("w", "u", "jo", "hash", "admin", NOW).await.expect("stored");
+        let sentence =
+            DraftSentence { text: "It works.".to_owned(), support: Support::Passage { id: "p1".to_owned() } };
+        let draft = Draft { subject: "Re: docks".to_owned(), paragraphs: vec![vec![sentence]], unanswered: vec![] };
+        for (id, lead) in [("a1", "lead-a"), ("a2", "lead-b")] {
+            accept(store, id, &reply(id, &format!("{lead}@lead.example"))).await;
+            let review =
+                Effect::OpenReview { owner: "jo@h.example".to_owned(), due_ms: NOW, reason: "a draft".to_owned() };
+            let decision = decision(Verdict::Review, vec![review]);
+            assert!(commit(store, &claim_one(store).await, &decision, Some(&draft)).await, "{name}");
+        }
+        let reject = async |id: &str, hand_off_due_ms: Option<i64>| {
+            let rejected = Settlement::Rejected { reason: "wrong facts", hand_off_due_ms };
+            store.settle_review("w", id, "u", "jo", &rejected, NOW).await.expect("settled")
+        };
+        assert_eq!(reject("a1", Some(NOW + DAY_MS)).await, Settled::Done, "{name}");
+        let page = store.review_page("w", "a1").await.expect("a page").expect("there");
+        assert_eq!(
+            (page.state, page.item.kind, page.item.due_ms),
+            (ReviewState::Open, ReviewKind::HandOff, NOW + DAY_MS),
+            "{name}"
+        );
+        assert!(page.draft.is_none() && page.item.reason.contains("wrong facts"), "{name}: {}", page.item.reason);
+        assert_eq!(page.lead.and_then(|lead| lead.owner).as_deref(), Some("jo@h.example"), "{name}");
+        assert!(matches!(reject("a1", Some(NOW)).await, Settled::Already { .. }), "{name}: there is no draft any more");
+
+        assert_eq!(reject("a2", None).await, Settled::Done, "{name}");
+        let page = store.review_page("w", "a2").await.expect("a page").expect("there");
+        assert_eq!(page.state, ReviewState::Rejected, "{name}");
+        let later = store.due_enrollments(NOW + 99 * DAY_MS, 10).await.expect("due");
+        assert!(later.is_empty(), "{name}: no answer wanted, so the sequence has ended");
+        let timeline = store.timeline("w", "lead-a").await.expect("a timeline");
+        assert!(timeline.iter().any(|entry| entry.words.contains("rejected the draft")), "{name}");
     }
 }
 
@@ -452,11 +581,13 @@ async fn the_gate_inside_the_claim_sees_a_reply_that_came_meanwhile() {
             "{name}"
         );
         store
-            .record_send(&leased, &SendOutcome::Failed { why: "no such user".to_owned() }, NOW)
+            .record_send(&leased, &SendOutcome::Failed { why: "refused".to_owned(), address_dead: false }, &care(), NOW)
             .await
             .expect("recorded");
         let timeline = store.timeline("w", &due.lead_id).await.expect("a timeline");
         assert!(timeline.iter().any(|entry| entry.words == "Sending failed"), "{name}");
+        let queue = store.review_queue("w", QueueFilter::HandOffs, NOW).await.expect("a queue");
+        assert!(queue.items.iter().any(|item| item.reason.contains("could not be sent: refused")), "{name}");
     }
 }
 
@@ -481,6 +612,10 @@ async fn an_automatic_reply_does_not_restart_what_another_reply_has_paused() {
         let due = store.due_enrollments(NOW + 99 * DAY_MS, 10).await.expect("due");
         assert_eq!(due.iter().map(|due| due.lead_id.as_str()).collect::<Vec<_>>(), [""; 0], "{name}");
     }
+}
+
+fn care() -> Care {
+    Care { owner: "jo@h.example".to_owned(), due_ms: NOW + 1 }
 }
 
 async fn put_passage(store: &Store) {
@@ -509,8 +644,13 @@ async fn documents_have_versions_and_plugins_keys_and_people_are_kept() {
         let (store, name) = (&engine.store, engine.name);
         fill(store).await;
         put_passage(store).await;
-        assert!(store.has_document("w", "facts.md", "1").await.expect("read"), "{name}");
-        assert!(!store.has_document("w", "facts.md", "2").await.expect("read"), "{name}");
+        let newest = store.newest_document("w", "facts.md").await.expect("read").expect("there");
+        assert_eq!((newest.version, newest.sha256.as_str()), (1, "1"), "{name}");
+        store.retire_documents("w", &["other.md"]).await.expect("retired");
+        assert!(store.current_passages("w").await.expect("read").is_empty(), "{name}: it is gone from the folder");
+        store.revive_document("w", &newest.id).await.expect("revived");
+        store.retire_documents("w", &["facts.md"]).await.expect("nothing to retire");
+        assert_eq!(store.current_passages("w").await.expect("read").len(), 1, "{name}: it is back");
         let second = NewDocument {
             id: "d2".to_owned(),
             name: "facts.md".to_owned(),
@@ -552,6 +692,16 @@ async fn documents_have_versions_and_plugins_keys_and_people_are_kept() {
         store.put_plugin("w", &plugin("i2", "s2"), NOW).await.expect("stored");
         let active = store.active_plugins("w").await.expect("read");
         assert_eq!(active.iter().map(|plugin| plugin.sha256.as_str()).collect::<Vec<_>>(), ["s2"], "{name}");
+        let renamed = NewPlugin { name: "q", ..plugin("i3", "s3") };
+        store.put_plugin("w", &renamed, NOW).await.expect("stored");
+        let active = store.active_plugins("w").await.expect("read");
+        assert_eq!(
+            active.iter().map(|plugin| plugin.name.as_str()).collect::<Vec<_>>(),
+            ["q"],
+            "{name}: under a new name"
+        );
+        store.deactivate_plugins("w").await.expect("done");
+        assert!(store.active_plugins("w").await.expect("read").is_empty(), "{name}");
         assert_eq!(store.plugin_component("w", "s1").await.expect("read").as_deref(), Some(&b"wasm"[..]), "{name}");
         assert_eq!(store.plugin_component("other", "s1").await.expect("read"), None, "{name}");
 
@@ -576,7 +726,7 @@ async fn documents_have_versions_and_plugins_keys_and_people_are_kept() {
         store.end_session(b"token").await.expect("ended");
         assert_eq!(store.session(b"token", NOW).await.expect("read"), None, "{name}");
         store.start_session(b"token", "u1", "jo", NOW, NOW + 10).await.expect("started");
-        store.put_user("w", "u9", "jo", "hash2", "admin", NOW).await.expect("a new password");
+        assert!(store.put_user("w", "u9", "jo", "hash2", "admin", NOW).await.expect("a new password"), "{name}");
         assert_eq!(store.session(b"token", NOW).await.expect("read"), None, "{name}: a new password ends all sessions");
         assert_eq!(
             store.account("jo").await.expect("read").map(|account| account.password_hash).as_deref(),

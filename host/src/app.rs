@@ -51,8 +51,7 @@ pub struct Running {
 
 /// Opens the store and loads the models and the sandbox, without listening.
 pub async fn open(config: Config) -> Result<Arc<Engine>, StartError> {
-    make_data_folder(&config)?;
-    let store = Store::open(&config.database_url).await?;
+    let store = open_store(&config).await?;
     let weights = config.weights.clone();
     let limits = config.reader_limits;
     let reader = tokio::task::spawn_blocking(move || {
@@ -62,6 +61,12 @@ pub async fn open(config: Config) -> Result<Arc<Engine>, StartError> {
     .expect("the thread that loads the weights does not panic")?;
     let sandbox = Sandbox::new(config.rule_limits.clone())?;
     Ok(Engine::new(config, store, reader, sandbox))
+}
+
+/// Opens the store alone, its tables up to date.
+pub async fn open_store(config: &Config) -> Result<Store, StartError> {
+    make_data_folder(config)?;
+    Ok(Store::open(&config.database_url).await?)
 }
 
 /// Takes the address, before anything is promised to anybody.
@@ -111,6 +116,14 @@ impl Running {
             let _ = tokio::time::timeout(Duration::from_millis(STOP_WAIT_MS_MAX), task).await;
         }
         self.engine.store.close().await;
+    }
+}
+
+/// Ends cleanly, or at once when asked a second time: what was not finished is taken up at the next start.
+pub async fn stop_or_second_ctrl_c(running: Running) {
+    tokio::select! {
+        () = running.stop() => {}
+        () = wait_for_ctrl_c() => tracing::warn!("ended at once; what was in hand is taken up at the next start"),
     }
 }
 

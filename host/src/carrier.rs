@@ -3,4 +3,5 @@
 
 pub mod email;
 pub mod inbound;
+mod mail_parts;
 pub mod outbound;

@@ -287,6 +287,14 @@ impl Given {
             send_lease_ms: self.number("limits.send_lease_ms", 60_000, 1_000, 600_000),
         };
         self.problems.extend(config.rule_limits.problems());
+        if let CarrierSettings::Smtp(smtp) = &config.carrier
+            && i64::try_from(smtp.timeout_ms).unwrap_or(i64::MAX) >= config.send_lease_ms
+        {
+            self.problems.push(format!(
+                "`smtp.timeout_ms` is {}; it must be less than `limits.send_lease_ms` ({}), or a slow delivery counts as not known",
+                smtp.timeout_ms, config.send_lease_ms
+            ));
+        }
         config
     }
 

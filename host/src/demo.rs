@@ -53,6 +53,8 @@ pub enum DemoError {
     Clear { path: PathBuf, source: std::io::Error },
     #[error("the webhook did not take {name}: {why}")]
     Post { name: &'static str, why: String },
+    #[error("only {sent} of {wanted} first e-mails left in time; run again with REJOINDER_LOG=debug to see why")]
+    FirstTouches { sent: i64, wanted: i64 },
     #[error("{0} was not decided in time; run again with REJOINDER_LOG=debug to see why")]
     Slow(&'static str),
 }
@@ -121,11 +123,17 @@ pub async fn run(config: Config, folder: &Path) -> Result<Demo, DemoError> {
 async fn wait_for_first_touches(running: &app::Running, enrollments: u64) -> Result<(), DemoError> {
     let wanted = i64::try_from(enrollments).unwrap_or(i64::MAX);
     let mut waited_ms = 0;
-    while running.engine.store.sent_count().await? < wanted && waited_ms < LEADS_WAIT_MS_MAX {
+    loop {
+        let sent = running.engine.store.sent_count().await?;
+        if sent >= wanted {
+            return Ok(());
+        }
+        if waited_ms >= LEADS_WAIT_MS_MAX {
+            return Err(DemoError::FirstTouches { sent, wanted });
+        }
         tokio::time::sleep(Duration::from_millis(POLL_MS)).await;
         waited_ms += POLL_MS;
     }
-    Ok(())
 }
 
 async fn post(running: &app::Running, name: &'static str, raw: &[u8]) -> Result<String, DemoError> {

@@ -17,6 +17,7 @@ use crate::carrier::outbound::Carrier;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::sandbox::Sandbox;
+use crate::store::send_outcome::Care;
 use crate::store::{Store, StoreError};
 use passages::PassageIndexes;
 use plugins::ActiveRules;
@@ -72,6 +73,15 @@ impl Engine {
     pub fn reader_name(&self) -> &str {
         self.reader.model_name()
     }
+}
+
+/// Who looks after a message that did not leave for certain: the first owner, as for every other hand-off that no rule
+/// gives to somebody.
+pub(crate) fn care_of(playbook: &Playbook, now_ms: i64) -> Care {
+    const HOUR_MS: i64 = 60 * 60 * 1000;
+    let owner = playbook.owners.first().map(|owner| owner.address.to_string()).unwrap_or_default();
+    let hours = i64::from(playbook.hand_off_hours(None));
+    Care { owner, due_ms: now_ms.saturating_add(hours.saturating_mul(HOUR_MS)) }
 }
 
 /// A playbook that was checked when it was stored; one that no longer parses was written by another version.

@@ -70,6 +70,12 @@ pub fn detect(evidence: &Evidence<'_>) -> Option<Machine> {
     complaint::detect(evidence).or_else(|| bounce::detect(evidence)).or_else(|| auto_reply::detect(evidence))
 }
 
+/// Whether a mail server's refusal of a recipient says that there is no such mailbox or domain.
+#[must_use]
+pub fn refusal_is_hard(answer: &str) -> bool {
+    bounce_reason::judge(answer, "", None).0
+}
+
 /// The value of a "Name: value" line, as reports hold them; continuation lines are joined.
 fn field(text: &str, name: &str) -> Option<String> {
     let mut lines = text.lines().peekable();

@@ -98,6 +98,13 @@ pub struct RevisitDays {
     pub not_interested: u32,
     pub not_now: u32,
     pub auto_reply: u32,
+    /// After an answer to which no further reply came.
+    #[serde(default = "answered_days")]
+    pub answered: u32,
+}
+
+fn answered_days() -> u32 {
+    7
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -180,6 +187,7 @@ impl Playbook {
             ("not_interested", self.revisit_days.not_interested),
             ("not_now", self.revisit_days.not_now),
             ("auto_reply", self.revisit_days.auto_reply),
+            ("answered", self.revisit_days.answered),
         ] {
             if days == 0 || days > DAYS_MAX {
                 faults.push(format!("`revisit_days.{name}` is {days}; it must be between 1 and {DAYS_MAX} days"));

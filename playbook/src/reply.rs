@@ -5,6 +5,8 @@ use crate::address::EmailAddress;
 use crate::machine::Machine;
 use crate::reading::Channel;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
@@ -31,4 +33,18 @@ pub struct Reply {
     pub opt_out: Option<String>,
     /// Why the message could not be read, if so; a person looks at the raw message.
     pub unreadable: Option<String>,
+}
+
+impl Reply {
+    /// The name of a mail whose `provider_id` another mail has already: the same sender and words have the same name again.
+    #[must_use]
+    pub fn distinct_id(&self) -> String {
+        let sender = self.from.as_ref().map_or("", |from| from.as_str());
+        let digest = Sha256::new().chain_update(sender).chain_update([0]).chain_update(&self.body_text).finalize();
+        digest.iter().fold(format!("{}#sha256:", self.provider_id), |mut name, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(name, "{byte:02x}");
+            name
+        })
+    }
 }

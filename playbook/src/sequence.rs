@@ -4,6 +4,7 @@
 use crate::playbook::Caps;
 use crate::reading::Channel;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const STEPS_MAX: usize = 50;
@@ -146,6 +147,20 @@ pub fn message_id(send_key: &str, domain: &str) -> String {
     format!("{local}@{domain}")
 }
 
+/// What stands behind the plus sign of the address that answers come back to: the Message-ID's own words where the
+/// address stays short enough for mail systems (64 characters before the "@"), else a hash of them.
+#[must_use]
+pub fn reply_token(message_id: &str, sender_local_part: &str) -> String {
+    const LOCAL_PART_CHARS_MAX: usize = 64;
+    const HASH_BYTES: usize = 12;
+    let words = message_id.split('@').next().unwrap_or_default();
+    let words = words.strip_prefix("send.enrollment.").unwrap_or(words);
+    if sender_local_part.len() + 1 + words.len() <= LOCAL_PART_CHARS_MAX {
+        return words.to_owned();
+    }
+    Sha256::digest(message_id.as_bytes()).iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,5 +204,15 @@ mod tests {
             message_id(&key, "harbourlight.example"),
             "send.enrollment.lead-ana-ruiz.intro.1@harbourlight.example"
         );
+    }
+
+    #[test]
+    fn an_address_with_a_token_stays_short_enough_for_mail_systems() {
+        let short = reply_token("send.enrollment.demo.lead-ana-ruiz.intro.1@harbourlight.example", "maya");
+        assert_eq!(short, "demo.lead-ana-ruiz.intro.1");
+        let one = reply_token(&format!("send.enrollment.{}.1@harbourlight.example", "x".repeat(200)), "maya");
+        let two = reply_token(&format!("send.enrollment.{}.2@harbourlight.example", "x".repeat(200)), "maya");
+        assert_eq!((one.len(), two.len()), (24, 24));
+        assert_ne!(one, two);
     }
 }

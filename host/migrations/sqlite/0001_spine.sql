@@ -143,6 +143,8 @@ CREATE TABLE sends (
     -- What this message means; the same meaning is never sent twice.
     send_key TEXT NOT NULL UNIQUE,
     message_id TEXT NOT NULL UNIQUE,
+    -- Stands behind the plus sign of the address that answers come back to.
+    reply_token TEXT NOT NULL UNIQUE,
     channel TEXT NOT NULL,
     to_address TEXT NOT NULL,
     subject TEXT NOT NULL,
@@ -207,11 +209,14 @@ CREATE TABLE decisions (
     decided_ms BIGINT NOT NULL
 );
 
--- What awaits a person: a draft to review, or a conversation handed off (with a suggested answer where there is one).
+-- What awaits a person: a draft to review, or a conversation handed off (with a suggested answer where there is one), or a
+-- message that did not leave for certain.
 CREATE TABLE reviews (
     id TEXT PRIMARY KEY NOT NULL,
     workspace_id TEXT NOT NULL REFERENCES workspaces (id),
-    arrival_id TEXT NOT NULL UNIQUE REFERENCES arrivals (id),
+    -- The reply it is about, or the message that did not leave.
+    arrival_id TEXT UNIQUE REFERENCES arrivals (id),
+    send_id TEXT UNIQUE REFERENCES sends (id),
     lead_id TEXT REFERENCES leads (id),
     kind TEXT NOT NULL CHECK (kind IN ('review', 'hand_off')),
     reason TEXT NOT NULL,
@@ -229,7 +234,8 @@ CREATE TABLE reviews (
     -- The sentence in which the lead named a time, quoted.
     call_back TEXT,
     created_ms BIGINT NOT NULL,
-    CHECK ((state = 'open') = (settled_ms IS NULL))
+    CHECK ((state = 'open') = (settled_ms IS NULL)),
+    CHECK ((arrival_id IS NULL) <> (send_id IS NULL))
 );
 CREATE INDEX reviews_open ON reviews (workspace_id, state, due_ms);
 

@@ -1,15 +1,16 @@
 //! Reads one raw mail (RFC 5322) into what the engine needs: who wrote, in which thread, and the new text.
 //! It must never panic, touch the network or trust a length: mail is written by strangers. It matches nothing and decides
-//! nothing; a mail that it cannot read gets an error, and the caller keeps the raw bytes for a person.
+//! nothing; of a mail that it cannot take apart it gives what its header says, and why a person must read the rest.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use mail_parser::{Address, HeaderValue, Message, MessageParser, MessagePart, MimeHeaders, PartType};
+use super::mail_parts::{body, machine_parts, shortened};
+use mail_parser::{Address, HeaderValue, Message, MessageParser};
 use rejoinder_playbook::address::EmailAddress;
-use rejoinder_playbook::cut::{self, Cut, Removed, Whole};
-use rejoinder_playbook::machine::{self, Evidence, Machine, MailPart};
+use rejoinder_playbook::cut::{self, Removed, Whole};
+use rejoinder_playbook::machine::{self, Evidence, Machine};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -41,7 +42,7 @@ impl Default for MailLimits {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize)]
 pub enum MailError {
     #[error("the mail is empty; post the whole message as the body of the request")]
     Empty,
@@ -89,6 +90,8 @@ pub struct InboundMail {
     pub whole: Whole,
     pub machine: Option<Machine>,
     pub attachments: u32,
+    /// Why a person must read the raw mail, if so: `new_text` is then the best guess at what was written.
+    pub unreadable: Option<MailError>,
 }
 
 impl InboundMail {
@@ -109,7 +112,8 @@ pub fn raw_id(raw: &[u8]) -> String {
     })
 }
 
-/// Takes a raw mail apart. Pure; the time grows with its length only.
+/// Takes a raw mail apart. Pure; the time grows with its length only. An error means that there is nothing to keep;
+/// what cannot be taken apart is an `InboundMail` that says so in `unreadable`.
 pub fn parse(raw: &[u8], limits: &MailLimits) -> Result<InboundMail, MailError> {
     if raw.iter().all(u8::is_ascii_whitespace) {
         return Err(MailError::Empty);
@@ -119,23 +123,77 @@ pub fn parse(raw: &[u8], limits: &MailLimits) -> Result<InboundMail, MailError> 
     }
     let unified = with_line_feeds(raw);
     let raw = unified.as_deref().unwrap_or(raw);
-    if header_bytes(raw) > limits.header_bytes_max {
-        return Err(MailError::HeaderTooLarge { limit: limits.header_bytes_max });
-    }
     let parts = named_parts(raw);
-    if parts > limits.mime_parts_max {
-        return Err(MailError::TooManyParts { parts, limit: limits.mime_parts_max });
-    }
-    // The parser promises not to panic; a promise of somebody else's is not what the webhook rests on.
-    catch_unwind(AssertUnwindSafe(|| read(raw, limits))).unwrap_or(Err(MailError::Unreadable))
+    let why = if header_bytes(raw) > limits.header_bytes_max {
+        MailError::HeaderTooLarge { limit: limits.header_bytes_max }
+    } else if parts > limits.mime_parts_max {
+        MailError::TooManyParts { parts, limit: limits.mime_parts_max }
+    } else {
+        // The parser promises not to panic; a promise of somebody else's is not what the webhook rests on.
+        match catch_unwind(AssertUnwindSafe(|| read(raw, limits))) {
+            Ok(Some(mail)) => return Ok(mail),
+            Ok(None) => MailError::NotMail,
+            Err(_) => MailError::Unreadable,
+        }
+    };
+    Ok(header_only(raw, limits, why))
 }
 
-fn read(raw: &[u8], limits: &MailLimits) -> Result<InboundMail, MailError> {
-    let message = MessageParser::default().parse(raw).ok_or(MailError::NotMail)?;
+/// What the header of a mail says that cannot be taken apart as a whole, so that its lead is found all the same; its body
+/// as it stands counts as the text, so that a request to stop in it is seen.
+fn header_only(raw: &[u8], limits: &MailLimits, why: MailError) -> InboundMail {
+    let end = header_bytes(raw);
+    let (header, body) = raw.split_at_checked(end).unwrap_or((raw, &[]));
+    // Of a header that is too long the beginning, up to the end of a line.
+    let kept = header.get(..limits.header_bytes_max.min(header.len())).unwrap_or_default();
+    let kept = match kept.iter().rposition(|byte| *byte == b'\n') {
+        Some(line_end) if kept.len() < header.len() => kept.get(..line_end).unwrap_or_default(),
+        _ => kept,
+    };
+    let header = [kept, b"\n\n"].concat();
+    let text = String::from_utf8_lossy(if why == MailError::NotMail { raw } else { body }).replace('\0', "\u{fffd}");
+    let (text, body_text_shortened) = shortened(&text, limits.text_chars_max);
+    let body_text = text.trim().to_owned();
+    let cut = cut::cut(&body_text);
+    let known = catch_unwind(AssertUnwindSafe(|| read(&header, limits))).ok().flatten();
+    let known = known.unwrap_or_else(|| InboundMail {
+        message_id: None,
+        in_reply_to: vec![],
+        references: vec![],
+        from: None,
+        from_name: None,
+        to: vec![],
+        plus_token: None,
+        subject: String::new(),
+        date_ms: None,
+        headers: vec![],
+        body_text: String::new(),
+        body_text_shortened: false,
+        new_text: String::new(),
+        removed: vec![],
+        whole: cut.whole,
+        machine: None,
+        attachments: 0,
+        unreadable: None,
+    });
+    InboundMail {
+        body_text,
+        body_text_shortened,
+        new_text: cut.new_text,
+        removed: cut.removed,
+        whole: cut.whole,
+        unreadable: Some(why),
+        ..known
+    }
+}
+
+/// `None`: this is no mail.
+fn read(raw: &[u8], limits: &MailLimits) -> Option<InboundMail> {
+    let message = MessageParser::default().parse(raw)?;
     let headers = headers_of(&message, raw);
     let known = ["from", "to", "subject", "date", "message-id", "return-path", "sender", "reply-to"];
     if !headers.iter().any(|(name, _)| known.contains(&name.to_ascii_lowercase().as_str())) {
-        return Err(MailError::NotMail);
+        return None;
     }
 
     let (from, from_name) = sender(&message, &headers);
@@ -148,11 +206,9 @@ fn read(raw: &[u8], limits: &MailLimits) -> Result<InboundMail, MailError> {
     let evidence =
         Evidence { headers: &headers, from: shown_from, subject: &subject, new_text: &cut.new_text, parts: &parts };
     let machine = machine::detect(&evidence);
-    if from.is_none() && machine.is_none() {
-        return Err(MailError::NoSender);
-    }
+    let unreadable = (from.is_none() && machine.is_none()).then_some(MailError::NoSender);
 
-    Ok(InboundMail {
+    Some(InboundMail {
         message_id: message.message_id().and_then(plausible_id),
         in_reply_to: ids(message.in_reply_to(), limits),
         references: ids(message.references(), limits),
@@ -170,6 +226,7 @@ fn read(raw: &[u8], limits: &MailLimits) -> Result<InboundMail, MailError> {
         whole: cut.whole,
         machine,
         attachments: u32::try_from(message.attachment_count()).unwrap_or(u32::MAX),
+        unreadable,
     })
 }
 
@@ -282,96 +339,6 @@ fn plausible_id(text: &str) -> Option<String> {
     plausible.then(|| id.to_owned())
 }
 
-/// The text that a reader sees, whether it was shortened, and its cut. Plain text is preferred; HTML is taken where there
-/// is no plain text, or where only it shows what is quoted.
-fn body(message: &Message<'_>, limits: &MailLimits) -> (String, bool, Cut) {
-    let part = |id: &u32| message.parts.get(*id as usize);
-    let joined = |pieces: Vec<&str>| pieces.join("\n");
-    let plain = joined(
-        message
-            .text_body
-            .iter()
-            .filter_map(part)
-            .filter_map(|part| if let PartType::Text(text) = &part.body { Some(text.as_ref()) } else { None })
-            .collect(),
-    );
-    let html = joined(
-        message
-            .html_body
-            .iter()
-            .filter_map(part)
-            .filter_map(|part| if let PartType::Html(text) = &part.body { Some(text.as_ref()) } else { None })
-            .collect(),
-    );
-    // Where boundaries are broken the text stands in parts that count as no body, or in no part at all.
-    let stray = message.parts.iter().find_map(|part| match &part.body {
-        PartType::Text(text) if !part.content_disposition().is_some_and(|kind| kind.is_attachment()) => {
-            Some(text.as_ref()).filter(|text| !text.trim().is_empty())
-        }
-        _ => None,
-    });
-    let plain = match stray {
-        Some(stray) if plain.trim().is_empty() && html.trim().is_empty() => stray.to_owned(),
-        _ => plain,
-    };
-    let (plain, plain_shortened) = shortened(&plain, limits.text_chars_max);
-    // Tags take room: the same text needs several times its length in HTML.
-    let (html, html_shortened) = shortened(&html, limits.text_chars_max.saturating_mul(5));
-
-    let from_html = || (cut::text_of_html(html), html_shortened, cut::cut_html(html));
-    if plain.trim().is_empty() && !html.trim().is_empty() {
-        return from_html();
-    }
-    let cut = cut::cut(plain);
-    if !cut.found_history() && !html.trim().is_empty() {
-        let other = cut::cut_html(html);
-        if other.found_history() && !other.new_text.is_empty() {
-            return (plain.trim().to_owned(), plain_shortened, other);
-        }
-    }
-    (plain.trim().to_owned(), plain_shortened, cut)
-}
-
-fn shortened(text: &str, chars_max: usize) -> (&str, bool) {
-    match text.char_indices().nth(chars_max) {
-        Some((end, _)) => (text.get(..end).unwrap_or_default(), true),
-        None => (text, false),
-    }
-}
-
-/// The parts as the recognition of machines wants them; of a nested mail only the header.
-fn machine_parts(message: &Message<'_>, limits: &MailLimits) -> Vec<MailPart> {
-    const PARTS_MAX: usize = 20;
-    message.parts.iter().take(PARTS_MAX).filter_map(|part| machine_part(part, limits)).collect()
-}
-
-fn machine_part(part: &MessagePart<'_>, limits: &MailLimits) -> Option<MailPart> {
-    let declared = part.content_type().map(|kind| match kind.subtype() {
-        Some(subtype) => format!("{}/{subtype}", kind.ctype()).to_lowercase(),
-        None => kind.ctype().to_lowercase(),
-    });
-    let (fallback, text) = match &part.body {
-        PartType::Text(text) => ("text/plain", shortened(text, limits.text_chars_max).0.to_owned()),
-        PartType::Html(text) => ("text/html", cut::text_of_html(shortened(text, limits.text_chars_max).0)),
-        PartType::Binary(bytes) | PartType::InlineBinary(bytes) => {
-            // Reports are text under the name "message"; pictures are of no use here.
-            let kind = declared.as_deref().unwrap_or_default();
-            if !(kind.starts_with("message/") || kind.starts_with("text/")) {
-                return None;
-            }
-            ("text/plain", shortened(&String::from_utf8_lossy(bytes), limits.text_chars_max).0.to_owned())
-        }
-        PartType::Message(nested) => {
-            let root = nested.parts.first()?;
-            let header =
-                nested.raw_message.get(root.offset_header as usize..root.offset_body as usize).unwrap_or_default();
-            ("message/rfc822", String::from_utf8_lossy(header).into_owned())
-        }
-        PartType::Multipart(_) => return None,
-    };
-    Some(MailPart { content_type: declared.unwrap_or_else(|| fallback.to_owned()), text })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -458,9 +425,30 @@ mod tests {
             ("From: Dana\r\nTo: rep@rep.test\r\n\r\nHello".to_owned(), MailError::NoSender),
             ("From: <a@b@c>\r\n\r\nHello".to_owned(), MailError::NoSender),
         ] {
-            let found = parse(raw.as_bytes(), &limits);
-            assert_eq!(found.as_ref().err(), Some(&expected), "{raw:?}: {found:?}");
+            let found = match parse(raw.as_bytes(), &limits) {
+                Ok(mail) => mail.unreadable,
+                Err(error) => Some(error),
+            };
+            assert_eq!(found.as_ref(), Some(&expected), "{raw:?}");
             assert!(expected.to_string().contains("; "), "an error says what to do: {expected}");
+        }
+    }
+
+    #[test]
+    fn of_a_mail_that_cannot_be_taken_apart_the_thread_and_the_words_are_kept() {
+        let limits = MailLimits { header_bytes_max: 300, mime_parts_max: 5, ..MailLimits::default() };
+        let head = "Message-ID: <m@acme.test>\r\nIn-Reply-To: <send-1@rep.test>\r\nTo: replies+tok@rep.test\r\n";
+        for raw in [
+            format!("{head}Subject: no sender\r\n\r\nPlease stop.\r\n\r\n> old\r\n"),
+            format!("{head}From: dana@acme.test\r\nX-A: {}\r\n\r\nPlease stop.\r\n\r\n> old\r\n", "a".repeat(400)),
+            format!("{head}From: dana@acme.test\r\n\r\nPlease stop.\r\n\r\n{}", "> Content-Type: a/b\r\n".repeat(6)),
+        ] {
+            let mail = parse(raw.as_bytes(), &limits).expect("kept");
+            assert!(mail.unreadable.is_some(), "{raw}");
+            assert_eq!(mail.in_reply_to, ["send-1@rep.test"], "{raw}");
+            assert_eq!(mail.plus_token.as_deref(), Some("tok"), "{raw}");
+            assert_eq!(mail.message_id.as_deref(), Some("m@acme.test"), "{raw}");
+            assert_eq!(mail.new_text, "Please stop.", "{raw}");
         }
     }
 

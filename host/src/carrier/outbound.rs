@@ -2,12 +2,14 @@
 //! It must never be called before `committed` is durable, and must say “nothing was taken” only when that is certain.
 
 use crate::config::{CarrierSettings, SmtpSecurity, SmtpSettings};
-use lettre::address::{Address, Envelope};
+use lettre::Address;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
@@ -22,6 +24,9 @@ pub enum CarryError {
     Retry { why: String },
     #[error("{why}")]
     Failed { why: String },
+    /// The server takes the mail of nobody for this address.
+    #[error("{why}")]
+    AddressRefused { why: String },
     #[error("{why}")]
     Unknown { why: String },
 }
@@ -66,15 +71,38 @@ async fn write_to_folder(folder: &Path, message_id: &str, bytes: &[u8]) -> Resul
     Ok(format!("written to {}", path.display()))
 }
 
+/// One conversation with the mail server, within `timeout_ms` as a whole.
 async fn send_by_smtp(smtp: &SmtpSettings, from: &str, to: &str, bytes: &[u8]) -> Result<String, CarryError> {
+    let server = format!("{}:{}", smtp.host, smtp.port);
+    // Whatever goes wrong before the message is handed over leaves nothing behind, so it may be tried again.
+    let handed_over = AtomicBool::new(false);
+    let conversation = converse(smtp, &server, from, to, bytes, &handed_over);
+    match tokio::time::timeout(Duration::from_millis(smtp.timeout_ms), conversation).await {
+        Ok(outcome) => outcome,
+        Err(_) => {
+            let why = format!("{server} did not answer within {} ms (smtp.timeout_ms)", smtp.timeout_ms);
+            Err(if handed_over.load(Ordering::Relaxed) {
+                CarryError::Unknown { why }
+            } else {
+                CarryError::Retry { why }
+            })
+        }
+    }
+}
+
+async fn converse(
+    smtp: &SmtpSettings,
+    server: &str,
+    from: &str,
+    to: &str,
+    bytes: &[u8],
+    handed_over: &AtomicBool,
+) -> Result<String, CarryError> {
     let address = |text: &str| {
         Address::from_str(text)
             .map_err(|_| CarryError::Failed { why: format!("the address {text} cannot be used by SMTP") })
     };
-    let envelope = Envelope::new(Some(address(from)?), vec![address(to)?])
-        .map_err(|error| CarryError::Failed { why: error.to_string() })?;
-    let server = format!("{}:{}", smtp.host, smtp.port);
-    // Whatever goes wrong before the message is handed over leaves nothing behind, so it may be tried again.
+    let (from, to) = (address(from)?, address(to)?);
     // A wrong password is the operator's to mend, not the message's fault.
     let not_reached = |error: lettre::transport::smtp::Error| CarryError::Retry {
         why: format!("{server} does not let us in: {}. Check the settings smtp.*", with_cause(&error)),
@@ -94,18 +122,28 @@ async fn send_by_smtp(smtp: &SmtpSettings, from: &str, to: &str, bytes: &[u8]) -
         let credentials = Credentials::new(username.clone(), password.clone());
         connection.auth(DEFAULT_MECHANISMS, &credentials).await.map_err(not_reached)?;
     }
-    match connection.send(&envelope, bytes).await {
+    // An answer with a code is certain; a connection that broke before the content was sent took nothing either.
+    let answered = |error: lettre::transport::smtp::Error| {
+        let words = with_cause(&error);
+        if error.is_permanent() {
+            CarryError::Failed { why: format!("{server} refused it: {words}") }
+        } else {
+            CarryError::Retry { why: format!("{server} took nothing yet: {words}") }
+        }
+    };
+    connection.command(Mail::new(Some(from), vec![])).await.map_err(answered)?;
+    connection.command(Rcpt::new(to, vec![])).await.map_err(|error| match answered(error) {
+        CarryError::Failed { why } => CarryError::AddressRefused { why },
+        other => other,
+    })?;
+    connection.command(Data).await.map_err(answered)?;
+    handed_over.store(true, Ordering::Relaxed);
+    match connection.message(bytes).await {
         Ok(response) => {
             connection.abort().await;
             Ok(format!("{server}: {}", response.message().collect::<Vec<_>>().join(" ")))
         }
-        // An answer with a code is certain; a connection that broke in the middle is not.
-        Err(error) if error.is_permanent() => {
-            Err(CarryError::Failed { why: format!("{server} refused it: {}", with_cause(&error)) })
-        }
-        Err(error) if error.is_transient() => {
-            Err(CarryError::Retry { why: format!("{server} took nothing yet: {}", with_cause(&error)) })
-        }
+        Err(error) if error.is_permanent() || error.is_transient() => Err(answered(error)),
         Err(error) => {
             Err(CarryError::Unknown { why: format!("the connection to {server} broke: {}", with_cause(&error)) })
         }

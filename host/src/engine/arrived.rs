@@ -21,7 +21,6 @@ use rejoinder_playbook::reply::Reply;
 use rejoinder_playbook::ruling::{Ruling, RulingOutcome};
 use rejoinder_playbook::sentence;
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -59,23 +58,9 @@ enum DecideError {
 /// Takes a raw RFC 822 message in: parsed, stored once, its lead paused and opt-out words applied before this returns.
 /// A message that is none, or that names no sender, is stored too; a person looks at it.
 pub async fn accept(engine: &Engine, workspace: &Workspace, raw: &[u8]) -> Result<Accepted, AcceptError> {
-    let reply = match inbound::parse(raw, &engine.config.mail_limits) {
-        Ok(mail) => reply_of(mail, raw),
-        Err(error @ (MailError::TooLarge { .. } | MailError::Empty)) => return Err(error.into()),
-        Err(error) => unreadable(raw, &error),
-    };
-    let playbook = stored_playbook(&workspace.playbook_toml)?;
-    let accepted = engine
-        .store
-        .accept(
-            &workspace.id,
-            playbook.sender.address.domain(),
-            raw,
-            &reply,
-            &engine.clock.new_id(),
-            engine.clock.now_ms(),
-        )
-        .await?;
+    let reply = reply_of(inbound::parse(raw, &engine.config.mail_limits)?, raw);
+    let (id, now_ms) = (engine.clock.new_id(), engine.clock.now_ms());
+    let accepted = engine.store.accept(&workspace.id, raw, &reply, &id, now_ms).await?;
     engine.arrivals.notify_one();
     Ok(accepted)
 }
@@ -110,7 +95,7 @@ fn reply_of(mail: InboundMail, raw: &[u8]) -> Reply {
         plus_token: mail.plus_token,
         machine: mail.machine,
         opt_out,
-        unreadable: None,
+        unreadable: mail.unreadable.map(|error| error.to_string()),
     }
 }
 
@@ -129,27 +114,6 @@ fn removed_words(removed: &Removed) -> String {
     match removed.text.lines().count() {
         0 | 1 => format!("{part}: {}", removed.why),
         lines => format!("{part}, {lines} lines: {}", removed.why),
-    }
-}
-
-fn unreadable(raw: &[u8], error: &MailError) -> Reply {
-    let text = String::from_utf8_lossy(raw).replace('\0', "\u{fffd}");
-    let hash: String = Sha256::digest(raw).iter().map(|byte| format!("{byte:02x}")).collect();
-    Reply {
-        channel: Channel::Email,
-        provider_id: format!("sha256:{hash}"),
-        from: None,
-        from_name: None,
-        subject: String::new(),
-        body_text: text.clone(),
-        new_text: text,
-        removed: vec![],
-        message_id: None,
-        answers: vec![],
-        plus_token: None,
-        machine: None,
-        opt_out: None,
-        unreadable: Some(error.to_string()),
     }
 }
 

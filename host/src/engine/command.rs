@@ -1,16 +1,19 @@
 //! What people do: approve, edit, reject, settle. Each goes through the store in one transaction.
 //! It must never put a message into the outbox that the law forbids, or that nobody approved.
 
-use super::{Engine, stored_playbook};
+use super::{Engine, care_of, stored_playbook};
 use crate::carrier::email::{self, Email};
 use crate::store::StoreError;
 use crate::store::account::SignedIn;
-use crate::store::decision::{OpenReview, Settled, Settlement, lead_of_review};
 use crate::store::outbox::NewSend;
+use crate::store::settlement::{OpenReview, Settled, Settlement};
+use crate::store::view::ReviewState;
+use rejoinder_playbook::playbook::Playbook;
 use rejoinder_playbook::reply::Reply;
 use rejoinder_playbook::ruling::{Ruling, RulingOutcome};
 use rejoinder_playbook::sequence;
 
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const BODY_CHARS_MAX: usize = 20_000;
 const NOTE_CHARS_MAX: usize = 500;
 
@@ -51,17 +54,30 @@ pub async fn approve(
         return Err(CommandError::Invalid(format!("the answer has more than {BODY_CHARS_MAX} characters; shorten it")));
     }
     let send = answer(engine, who, review_id, &review, &body).await?;
-    let settlement =
-        if body == draft { Settlement::Approved { send: &send } } else { Settlement::Edited { send: &send } };
+    let days = i64::from(playbook_of(engine, who).await?.revisit_days.answered);
+    let revisit_ms = engine.clock.now_ms().saturating_add(days.saturating_mul(DAY_MS));
+    let settlement = if body == draft {
+        Settlement::Approved { send: &send, revisit_ms }
+    } else {
+        Settlement::Edited { send: &send, revisit_ms }
+    };
     settle_with(engine, who, review_id, &settlement).await?;
     engine.sends.notify_one();
     Ok(())
 }
 
-/// Rejects a draft; the reason is kept.
-pub async fn reject(engine: &Engine, who: &SignedIn, review_id: &str, reason: &str) -> Result<(), CommandError> {
+/// Rejects a draft; the reason is kept. The reply becomes a hand-off, unless it needs no answer at all.
+pub async fn reject(
+    engine: &Engine,
+    who: &SignedIn,
+    review_id: &str,
+    reason: &str,
+    needs_answer: bool,
+) -> Result<(), CommandError> {
     let reason = note("reason", reason)?;
-    settle_with(engine, who, review_id, &Settlement::Rejected { reason: &reason }).await
+    let care = care_of(&playbook_of(engine, who).await?, engine.clock.now_ms());
+    let hand_off_due_ms = needs_answer.then_some(care.due_ms);
+    settle_with(engine, who, review_id, &Settlement::Rejected { reason: &reason, hand_off_due_ms }).await
 }
 
 /// Marks a hand-off as dealt with outside.
@@ -75,6 +91,10 @@ async fn open(engine: &Engine, who: &SignedIn, review_id: &str) -> Result<OpenRe
         return Ok(review);
     }
     let page = engine.store.review_page(&who.workspace_id, review_id).await?.ok_or(CommandError::NotFound)?;
+    if page.state == ReviewState::Open {
+        let words = "this is about a message of ours that did not leave; there is no reply to answer. Settle it";
+        return Err(CommandError::Invalid(words.to_owned()));
+    }
     let state = format!("{:?}", page.state).to_lowercase();
     Err(CommandError::AlreadySettled { by: page.settled_by.unwrap_or_default(), state })
 }
@@ -106,7 +126,11 @@ async fn answer(
     body: &str,
 ) -> Result<NewSend, CommandError> {
     let refused = |rule: &str, why: &str| CommandError::Refused { rule: rule.to_owned(), why: why.to_owned() };
-    let lead = lead_of_review(&engine.store, review).await?.ok_or_else(|| {
+    let lead = match &review.lead_id {
+        Some(lead_id) => engine.store.lead(&who.workspace_id, lead_id).await?,
+        None => None,
+    };
+    let lead = lead.ok_or_else(|| {
         refused(
             "unknown_sender",
             "the sender is no lead; add the lead, or answer from your own mailbox and settle this",
@@ -120,7 +144,7 @@ async fn answer(
         }
     }
     let now_ms = engine.clock.now_ms();
-    if engine.store.is_suppressed(&lead.id, lead.email.as_str(), now_ms).await? {
+    if engine.store.is_suppressed(&lead.id, lead.email.as_str()).await? {
         return Err(refused("opt_out", "the lead has asked for no more messages"));
     }
     let workspace = engine.store.workspace(&who.workspace_id).await?.ok_or(CommandError::NotFound)?;
@@ -132,7 +156,7 @@ async fn answer(
         if review.draft_subject.is_empty() { format!("Re: {}", reply.subject) } else { review.draft_subject.clone() };
     let send_key = format!("reply/{review_id}");
     let message_id = sequence::message_id(&send_key, playbook.sender.address.domain());
-    let token = message_id.split('@').next().unwrap_or_default();
+    let reply_token = sequence::reply_token(&message_id, playbook.sender.address.local_part());
     let unsubscribe_url = super::unsubscribe::url(engine, &workspace, &lead.id);
     let email = Email {
         playbook: &playbook,
@@ -141,7 +165,7 @@ async fn answer(
         subject: &subject,
         body,
         message_id: &message_id,
-        reply_token: token,
+        reply_token: &reply_token,
         references: &references,
         unsubscribe_url: &unsubscribe_url,
         date_ms: now_ms,
@@ -155,12 +179,18 @@ async fn answer(
         step: None,
         send_key,
         message_id,
+        reply_token,
         to_address: lead.email.as_str().to_owned(),
         subject,
         body: body.to_owned(),
         bytes,
         due_ms: now_ms,
     })
+}
+
+async fn playbook_of(engine: &Engine, who: &SignedIn) -> Result<Playbook, CommandError> {
+    let workspace = engine.store.workspace(&who.workspace_id).await?.ok_or(CommandError::NotFound)?;
+    Ok(stored_playbook(&workspace.playbook_toml)?)
 }
 
 /// Browsers send CRLF; the store holds LF.

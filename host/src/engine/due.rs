@@ -61,8 +61,7 @@ async fn plan(engine: &Engine, due: &DueEnrollment) -> Result<Result<(), String>
     let now_ms = engine.clock.now_ms();
     let send_key = sequence::send_key(&due.id, due.next_step);
     let message_id = sequence::message_id(&send_key, playbook.sender.address.domain());
-    let token = message_id.split('@').next().unwrap_or_default();
-    let token = token.strip_prefix("send.enrollment.").unwrap_or(token);
+    let reply_token = sequence::reply_token(&message_id, playbook.sender.address.local_part());
     let unsubscribe_url = super::unsubscribe::url(engine, &workspace, &lead.id);
     let email = Email {
         playbook: &playbook,
@@ -71,7 +70,7 @@ async fn plan(engine: &Engine, due: &DueEnrollment) -> Result<Result<(), String>
         subject: &subject,
         body: &body,
         message_id: &message_id,
-        reply_token: token,
+        reply_token: &reply_token,
         references: &[],
         unsubscribe_url: &unsubscribe_url,
         date_ms: now_ms,
@@ -88,6 +87,7 @@ async fn plan(engine: &Engine, due: &DueEnrollment) -> Result<Result<(), String>
         step: Some(due.next_step),
         send_key,
         message_id,
+        reply_token,
         to_address: lead.email.as_str().to_owned(),
         subject,
         body,

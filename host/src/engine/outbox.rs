@@ -2,7 +2,8 @@
 //! It must never send anything itself, and never end while a message is in hand.
 
 use super::arrived::wait_or_stop;
-use super::{Engine, due, perform};
+use super::{Engine, care_of, due, perform, stored_playbook};
+use crate::store::send_outcome::Care;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -38,7 +39,13 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
 
 /// One round; says whether there was anything to do.
 async fn turn(engine: &Arc<Engine>) -> Result<bool, crate::store::StoreError> {
-    let abandoned = engine.store.settle_abandoned_sends(engine.clock.now_ms()).await?;
+    let now_ms = engine.clock.now_ms();
+    // Settings that no longer parse name nobody; the item is then everybody's.
+    let care = |playbook: &str| match stored_playbook(playbook) {
+        Ok(playbook) => care_of(&playbook, now_ms),
+        Err(_) => Care { owner: String::new(), due_ms: now_ms },
+    };
+    let abandoned = engine.store.settle_abandoned_sends(care, now_ms).await?;
     if abandoned > 0 {
         tracing::warn!(
             abandoned,

@@ -1,10 +1,12 @@
 //! The only file that sends anything to a lead: asks the gate, makes `committed` durable, gives the bytes to the carrier,
 //! records what it said. It must never give bytes to a carrier for a message that is not committed.
 
-use super::{Engine, stored_playbook};
+use super::{Engine, care_of, stored_playbook};
 use crate::carrier::outbound::CarryError;
 use crate::store::StoreError;
-use crate::store::outbox::{CommitOutcome, LeasedSend, SendOutcome};
+use crate::store::outbox::{CommitOutcome, LeasedSend};
+use crate::store::send_outcome::SendOutcome;
+use rejoinder_playbook::machine;
 use rejoinder_playbook::permit::may_send;
 use rejoinder_playbook::retry::next_attempt_ms;
 
@@ -25,16 +27,22 @@ pub(super) async fn send(engine: &Engine, send: &LeasedSend) -> Result<(), Store
     let now_ms = engine.clock.now_ms();
     let outcome = match delivered {
         Ok(receipt) => SendOutcome::Sent { receipt },
-        Err(CarryError::Failed { why }) => SendOutcome::Failed { why },
+        Err(CarryError::Failed { why }) => SendOutcome::Failed { why, address_dead: false },
+        Err(CarryError::AddressRefused { why }) => {
+            let address_dead = machine::refusal_is_hard(&why);
+            SendOutcome::Failed { why, address_dead }
+        }
         Err(CarryError::Unknown { why }) => SendOutcome::Unconfirmed { why },
         Err(CarryError::Retry { why }) => match next_attempt_ms(send.attempts, now_ms) {
             Some(at_ms) => SendOutcome::Retry { at_ms, why },
-            None => SendOutcome::Failed { why: format!("{why}; {} attempts were made", send.attempts) },
+            None => {
+                SendOutcome::Failed { why: format!("{why}; {} attempts were made", send.attempts), address_dead: false }
+            }
         },
     };
     match &outcome {
         SendOutcome::Sent { receipt } => tracing::info!(send = send.id, receipt, "sent"),
         other => tracing::warn!(send = send.id, outcome = ?other, "not sent"),
     }
-    engine.store.record_send(send, &outcome, now_ms).await
+    engine.store.record_send(send, &outcome, &care_of(&playbook, now_ms), now_ms).await
 }

@@ -5,6 +5,7 @@ use super::folder::{PlaybookFolder, parse_leads, parse_plugin};
 use super::passages::{PassagesError, embed_passage, pack};
 use super::sign_in::{PasswordError, hash_password};
 use super::{Engine, stored_playbook};
+use crate::carrier::inbound;
 use crate::library::chunk::{self, DocumentError};
 use crate::store::StoreError;
 use crate::store::document::{NewDocument, NewPassage};
@@ -13,7 +14,9 @@ use crate::store::plugin::NewPlugin;
 use crate::store::workspace::{HookKeyKind, Workspace};
 use rejoinder_models::ReadError;
 use rejoinder_playbook::address::AddressError;
+use rejoinder_playbook::opt_out;
 use rejoinder_playbook::playbook::{Playbook, PlaybookError};
+use rejoinder_playbook::reading::Channel;
 use rejoinder_playbook::sequence::{Sequence, SequenceError};
 use sha2::{Digest as _, Sha256};
 
@@ -33,6 +36,8 @@ pub enum SetupError {
     Lead { file: String, lead: String, source: AddressError },
     #[error("plugin.toml names the plugin {name}, but there is no {name}.wasm in the folder's plugins/")]
     NoComponent { name: String },
+    #[error("the name {name} belongs to somebody of another workspace; choose another")]
+    NameTaken { name: String },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -89,7 +94,12 @@ pub async fn create_workspace(
         return Ok(None);
     }
     let (hook_secret, api_key) = new_keys(engine, &workspace.id).await?;
-    let secrets = FirstSecrets { user_name: "admin".to_owned(), password: new_password(engine), hook_secret, api_key };
+    // Names are one person's across all workspaces, so only the first workspace's admin is plainly that.
+    let user_name = match engine.store.account("admin").await? {
+        None => "admin".to_owned(),
+        Some(_) => format!("admin-{slug}"),
+    };
+    let secrets = FirstSecrets { user_name, password: new_password(engine), hook_secret, api_key };
     set_password(engine, &workspace.id, &secrets.user_name, &secrets.password).await?;
     Ok(Some(secrets))
 }
@@ -111,7 +121,10 @@ pub async fn new_keys(engine: &Engine, workspace_id: &str) -> Result<(String, St
 pub async fn set_password(engine: &Engine, workspace_id: &str, name: &str, password: &str) -> Result<(), SetupError> {
     let hash = hash_password(password, &engine.clock.secret())?;
     let id = engine.clock.new_id();
-    Ok(engine.store.put_user(workspace_id, &id, name, &hash, "admin", engine.clock.now_ms()).await?)
+    if engine.store.put_user(workspace_id, &id, name, &hash, "admin", engine.clock.now_ms()).await? {
+        return Ok(());
+    }
+    Err(SetupError::NameTaken { name: name.to_owned() })
 }
 
 /// A password that is hard to guess and possible to type.
@@ -129,8 +142,8 @@ pub fn new_password(engine: &Engine) -> String {
     letters.chunks(5).map(|chunk| chunk.iter().collect::<String>()).collect::<Vec<_>>().join("-")
 }
 
-/// Puts a folder's contents into the workspace: settings and plugin are replaced, documents get new versions, leads and
-/// enrollments that are there stay as they are. Safe to repeat at every start.
+/// Puts a folder's contents into the workspace: settings and plugin are replaced, documents get new versions and those
+/// that are gone from the folder are cited no more, leads and enrollments that are there stay as they are. Safe to repeat at every start.
 pub async fn fill(engine: &Engine, slug: &str, folder: &PlaybookFolder) -> Result<Filled, SetupError> {
     let playbook = parse_playbook(folder)?;
     let workspace = engine
@@ -146,13 +159,20 @@ pub async fn fill(engine: &Engine, slug: &str, folder: &PlaybookFolder) -> Resul
         filled.passages += passages;
         filled.documents += usize::from(passages > 0);
     }
-    if let Some(plugin) = &folder.plugin {
-        put_plugin(engine, &workspace.id, folder, plugin).await?;
+    let named: Vec<&str> = folder.documents.iter().map(|(file, _)| file.as_str()).collect();
+    engine.store.retire_documents(&workspace.id, &named).await?;
+    match &folder.plugin {
+        Some(plugin) => put_plugin(engine, &workspace.id, folder, plugin).await?,
+        None => engine.store.deactivate_plugins(&workspace.id).await?,
     }
-    let leads = match &folder.leads {
+    let mut leads = match &folder.leads {
         Some(leads) => parse_leads(leads, &playbook)?,
         None => vec![],
     };
+    // Two workspaces may have a lead of the same short name.
+    for lead in &mut leads {
+        lead.id = format!("{slug}.{}", lead.id);
+    }
     filled.leads = engine.store.add_leads(&workspace.id, &leads, now_ms).await?;
     for (file, text) in &folder.sequences {
         let sequence = Sequence::parse(text, &playbook.caps)
@@ -173,7 +193,11 @@ pub async fn fill(engine: &Engine, slug: &str, folder: &PlaybookFolder) -> Resul
                 due_ms: now_ms,
             })
             .collect();
-        filled.enrollments += engine.store.start_sequence(&workspace.id, &new, &enrollments, now_ms).await?;
+        filled.enrollments +=
+            engine.store.start_sequence(&workspace.id, &new, &enrollments, now_ms).await?.ok_or_else(|| {
+                let words = format!("it has changed but its version is still {}; count it up", new.version);
+                SetupError::File { file: format!("sequences/{file}"), words }
+            })?;
     }
     engine.sends.notify_one();
     Ok(filled)
@@ -181,6 +205,11 @@ pub async fn fill(engine: &Engine, slug: &str, folder: &PlaybookFolder) -> Resul
 
 /// Loads plugins and passages of every workspace, so that the first reply is as fast as the next.
 pub async fn warm_up(engine: &Engine) -> Result<(), SetupError> {
+    // The patterns that take mail apart are compiled at their first use.
+    const MAIL: &[u8] = b"From: a@b.test\r\nSubject: Re: a\r\n\r\nYes.\r\n\r\nOn Mon, A wrote:\r\n> b\r\n";
+    if let Ok(mail) = inbound::parse(MAIL, &engine.config.mail_limits) {
+        let _ = opt_out::find(Channel::Email, &mail.new_text);
+    }
     for workspace in engine.store.workspaces().await? {
         stored_playbook(&workspace.playbook_toml)?;
         let plugins = engine.store.active_plugins(&workspace.id).await?;
@@ -200,8 +229,20 @@ async fn put_document(engine: &Engine, workspace_id: &str, file: &str, text: &st
     let parsed =
         chunk::parse(text).map_err(|source| SetupError::Document { file: format!("documents/{file}"), source })?;
     let sha256 = hex(&Sha256::digest(text.as_bytes()));
-    if engine.store.has_document(workspace_id, file, &sha256).await? {
-        return Ok(0);
+    if let Some(newest) = engine.store.newest_document(workspace_id, file).await? {
+        if newest.sha256 == sha256 {
+            engine.store.revive_document(workspace_id, &newest.id).await?;
+            return Ok(0);
+        }
+        if parsed.version <= newest.version {
+            let words = format!(
+                "it has changed but its version is {}, and version {} is on record; count it up to {}",
+                parsed.version,
+                newest.version,
+                newest.version.saturating_add(1)
+            );
+            return Err(SetupError::File { file: format!("documents/{file}"), words });
+        }
     }
     let mut passages = Vec::with_capacity(parsed.passages.len());
     for passage in parsed.passages {

@@ -30,7 +30,7 @@ pub(crate) fn url(engine: &Engine, workspace: &Workspace, lead_id: &str) -> Stri
 pub async fn lead_of_token(engine: &Engine, token: &str) -> Result<Option<UnsubscribePage>, StoreError> {
     let Some((workspace, lead)) = resolve(engine, token).await? else { return Ok(None) };
     let playbook = stored_playbook(&workspace.playbook_toml)?;
-    let already = engine.store.is_suppressed(&lead.id, lead.email.as_str(), engine.clock.now_ms()).await?;
+    let already = engine.store.is_suppressed(&lead.id, lead.email.as_str()).await?;
     let first: String = lead.email.local_part().chars().take(1).collect();
     let address_masked = format!("{first}…@{}", lead.email.domain());
     Ok(Some(UnsubscribePage { company: playbook.company, address_masked, already }))

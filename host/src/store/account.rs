@@ -32,7 +32,8 @@ impl Store {
         Ok(row.0)
     }
 
-    /// Creates a person, or gives an existing one a new password and ends all their sessions.
+    /// Creates a person, or gives an existing one a new password and ends all their sessions. `false`: the name is taken
+    /// by somebody of another workspace.
     pub async fn put_user(
         &self,
         workspace_id: &str,
@@ -41,12 +42,13 @@ impl Store {
         password_hash: &str,
         role: &str,
         now_ms: i64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        on_tx!(&mut tx, |connection| {
+        let put = on_tx!(&mut tx, |connection| {
             sqlx::query(
                 "INSERT INTO users (id, workspace_id, name, password_hash, role, created_ms) VALUES ($1, $2, $3, $4, $5, $6)
-                 ON CONFLICT (name) DO UPDATE SET password_hash = excluded.password_hash",
+                 ON CONFLICT (name) DO UPDATE SET password_hash = excluded.password_hash
+                 WHERE users.workspace_id = excluded.workspace_id",
             )
             .bind(id)
             .bind(workspace_id)
@@ -56,8 +58,11 @@ impl Store {
             .bind(now_ms)
             .execute(connection)
             .await
-            .map(|_| ())
+            .map(|done| done.rows_affected())
         })?;
+        if put == 0 {
+            return Ok(false);
+        }
         on_tx!(&mut tx, |connection| {
             sqlx::query("DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE name = $1)")
                 .bind(name)
@@ -68,7 +73,8 @@ impl Store {
         on_tx!(&mut tx, |connection| {
             sqlx::query("DELETE FROM sign_in_failures WHERE name = $1").bind(name).execute(connection).await.map(|_| ())
         })?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(true)
     }
 
     pub async fn account(&self, name: &str) -> Result<Option<Account>, StoreError> {

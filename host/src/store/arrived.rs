@@ -3,17 +3,14 @@
 //! It must never store a reply without pausing, and never hand one arrival to two workers at once.
 
 use super::db::{Store, StoreError, Tx, on_read, on_tx};
-use super::lead::{StoredLead, lead_by_email, lead_by_id, lock_lead};
+use super::lead::{StoredLead, lock_lead};
+use super::matching::match_lead;
 use super::plugin::ActivePlugin;
 use super::suppression::{addresses_of, opt_out};
 use super::timeline::add_event;
 use rejoinder_playbook::lead::Lead;
-use rejoinder_playbook::machine::Machine;
 use rejoinder_playbook::reply::Reply;
 use serde_json::json;
-
-/// Ids of answered messages that are looked up; nobody's thread needs more.
-const ANSWERS_LOOKED_UP_MAX: usize = 50;
 
 /// What became of a posted reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,12 +49,6 @@ pub struct ArrivalFacts {
 }
 
 #[derive(sqlx::FromRow)]
-struct MatchedSend {
-    id: String,
-    lead_id: String,
-}
-
-#[derive(sqlx::FromRow)]
 struct ArrivalRow {
     workspace_id: String,
     parsed: String,
@@ -78,41 +69,25 @@ impl Store {
     pub async fn accept(
         &self,
         workspace_id: &str,
-        sender_domain: &str,
         raw: &[u8],
         reply: &Reply,
         arrival_id: &str,
         now_ms: i64,
     ) -> Result<Accepted, StoreError> {
         let mut tx = self.begin().await?;
-        let parsed = serde_json::to_string(reply).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        let stored = on_tx!(&mut tx, |connection| {
-            sqlx::query(
-                "INSERT INTO arrivals (id, workspace_id, channel, provider_id, raw, from_address, subject, body_text, new_text,
-                    parsed, state, attempts, due_ms, fence, received_ms)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'waiting', 0, $11, 0, $11)
-                 ON CONFLICT (workspace_id, provider_id) DO NOTHING",
-            )
-            .bind(arrival_id)
-            .bind(workspace_id)
-            .bind(reply.channel.name())
-            .bind(&reply.provider_id)
-            .bind(raw)
-            .bind(reply.from.as_ref().map(|address| address.as_str()))
-            .bind(&reply.subject)
-            .bind(&reply.body_text)
-            .bind(&reply.new_text)
-            .bind(&parsed)
-            .bind(now_ms)
-            .execute(connection)
-            .await
-            .map(|done| done.rows_affected())
-        })?;
-        if stored == 0 {
-            return duplicate(&mut tx, workspace_id, &reply.provider_id).await;
+        if !insert_arrival(&mut tx, workspace_id, &reply.provider_id, raw, reply, arrival_id, now_ms).await? {
+            // The same mail again, or another one that bears the same id; a provider's mistake must lose no mail.
+            if let Some(same) = duplicate(&mut tx, workspace_id, reply).await? {
+                return Ok(same);
+            }
+            let distinct_id = reply.distinct_id();
+            if !insert_arrival(&mut tx, workspace_id, &distinct_id, raw, reply, arrival_id, now_ms).await? {
+                let known = accepted_before(&mut tx, workspace_id, &distinct_id).await?;
+                return known.ok_or_else(|| StoreError::Corrupt("a reply stored twice is gone".to_owned()));
+            }
         }
 
-        let matched = match_lead(&mut tx, workspace_id, sender_domain, reply).await?;
+        let matched = match_lead(&mut tx, workspace_id, reply).await?;
         let mut accepted = Accepted {
             arrival_id: arrival_id.to_owned(),
             duplicate: false,
@@ -318,79 +293,71 @@ pub(super) fn paused_by(arrival_id: &str) -> String {
     format!("reply {arrival_id}")
 }
 
-async fn duplicate(tx: &mut Tx, workspace_id: &str, provider_id: &str) -> Result<Accepted, StoreError> {
-    let row: (String, Option<String>) = on_tx!(tx, |connection| {
-        sqlx::query_as("SELECT id, lead_id FROM arrivals WHERE workspace_id = $1 AND provider_id = $2")
-            .bind(workspace_id)
-            .bind(provider_id)
-            .fetch_one(connection)
-            .await
-    })?;
-    Ok(Accepted {
-        arrival_id: row.0,
-        duplicate: true,
-        lead_id: row.1,
-        matched_by: None,
-        enrollments_paused: 0,
-        opted_out: false,
-    })
-}
-
-struct Match {
-    lead: Lead,
-    send_id: Option<String>,
-    by: &'static str,
-}
-
-/// Whose reply it is: by the message it answers, by the token in the address it went to, by its sender, and a bounce by
-/// the address that failed.
-async fn match_lead(
+/// `false`: one of this name is stored already.
+async fn insert_arrival(
     tx: &mut Tx,
     workspace_id: &str,
-    sender_domain: &str,
+    provider_id: &str,
+    raw: &[u8],
     reply: &Reply,
-) -> Result<Option<Match>, StoreError> {
-    for message_id in reply.answers.iter().take(ANSWERS_LOOKED_UP_MAX) {
-        if let Some(matched) = match_send(tx, workspace_id, message_id, "message it answers").await? {
-            return Ok(Some(matched));
-        }
-    }
-    if let Some(token) = &reply.plus_token {
-        for message_id in [format!("send.enrollment.{token}@{sender_domain}"), format!("{token}@{sender_domain}")] {
-            if let Some(matched) = match_send(tx, workspace_id, &message_id, "address token").await? {
-                return Ok(Some(matched));
-            }
-        }
-    }
-    let failed = match &reply.machine {
-        Some(Machine::Bounce { address, .. } | Machine::Complaint { address, .. }) => address.as_deref(),
-        _ => None,
-    };
-    let candidates = [(failed, "address it is about"), (reply.from.as_ref().map(|from| from.as_str()), "sender")];
-    for (address, by) in candidates {
-        if let Some(address) = address
-            && let Some(lead) = lead_by_email(tx, workspace_id, address).await?
-        {
-            return Ok(Some(Match { lead, send_id: None, by }));
-        }
-    }
-    Ok(None)
+    arrival_id: &str,
+    now_ms: i64,
+) -> Result<bool, StoreError> {
+    let parsed = serde_json::to_string(reply).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    let stored = on_tx!(tx, |connection| {
+        sqlx::query(
+            "INSERT INTO arrivals (id, workspace_id, channel, provider_id, raw, from_address, subject, body_text, new_text,
+                parsed, state, attempts, due_ms, fence, received_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'waiting', 0, $11, 0, $11)
+             ON CONFLICT (workspace_id, provider_id) DO NOTHING",
+        )
+        .bind(arrival_id)
+        .bind(workspace_id)
+        .bind(reply.channel.name())
+        .bind(provider_id)
+        .bind(raw)
+        .bind(reply.from.as_ref().map(|address| address.as_str()))
+        .bind(&reply.subject)
+        .bind(&reply.body_text)
+        .bind(&reply.new_text)
+        .bind(&parsed)
+        .bind(now_ms)
+        .execute(connection)
+        .await
+        .map(|done| done.rows_affected())
+    })?;
+    Ok(stored > 0)
 }
 
-async fn match_send(
-    tx: &mut Tx,
-    workspace_id: &str,
-    message_id: &str,
-    by: &'static str,
-) -> Result<Option<Match>, StoreError> {
-    let found: Option<MatchedSend> = on_tx!(tx, |connection| {
-        sqlx::query_as("SELECT id, lead_id FROM sends WHERE workspace_id = $1 AND message_id = $2")
+/// The stored reply of the same name, if it is from the same sender and has the same text.
+async fn duplicate(tx: &mut Tx, workspace_id: &str, reply: &Reply) -> Result<Option<Accepted>, StoreError> {
+    let known: Option<(Option<String>, String)> = on_tx!(&mut *tx, |connection| {
+        sqlx::query_as("SELECT from_address, body_text FROM arrivals WHERE workspace_id = $1 AND provider_id = $2")
             .bind(workspace_id)
-            .bind(message_id)
+            .bind(&reply.provider_id)
             .fetch_optional(connection)
             .await
     })?;
-    let Some(found) = found else { return Ok(None) };
-    let lead = lead_by_id(tx, &found.lead_id).await?;
-    Ok(lead.map(|lead| Match { lead, send_id: Some(found.id), by }))
+    let same = known.is_some_and(|(from, text)| {
+        from.as_deref() == reply.from.as_ref().map(|from| from.as_str()) && text == reply.body_text
+    });
+    if same { accepted_before(tx, workspace_id, &reply.provider_id).await } else { Ok(None) }
+}
+
+async fn accepted_before(tx: &mut Tx, workspace_id: &str, provider_id: &str) -> Result<Option<Accepted>, StoreError> {
+    let row: Option<(String, Option<String>)> = on_tx!(tx, |connection| {
+        sqlx::query_as("SELECT id, lead_id FROM arrivals WHERE workspace_id = $1 AND provider_id = $2")
+            .bind(workspace_id)
+            .bind(provider_id)
+            .fetch_optional(connection)
+            .await
+    })?;
+    Ok(row.map(|(arrival_id, lead_id)| Accepted {
+        arrival_id,
+        duplicate: true,
+        lead_id,
+        matched_by: None,
+        enrollments_paused: 0,
+        opted_out: false,
+    }))
 }

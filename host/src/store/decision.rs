@@ -1,10 +1,9 @@
-//! A decision and all that follows from it, committed in one transaction; and what people do about it afterwards.
+//! A decision and all that follows from it, committed in one transaction.
 //! It must never commit half of a decision, or one whose lease another worker has taken over.
 
 use super::arrived::{Claimed, paused_by};
 use super::db::{Store, StoreError, Tx, on_tx};
-use super::lead::{lead_by_id, lock_lead};
-use super::outbox::{NewSend, insert_send};
+use super::lead::lock_lead;
 use super::suppression::{addresses_of, opt_out, suppress};
 use super::timeline::add_event;
 use rejoinder_playbook::draft::Draft;
@@ -29,50 +28,6 @@ pub struct Decided<'a> {
     pub facts: &'a Value,
     pub playbook_version: i64,
     pub now_ms: i64,
-}
-
-/// What a person did with a review or hand-off.
-#[derive(Clone, Debug)]
-pub enum Settlement<'a> {
-    /// Send this text; it is the draft's own.
-    Approved {
-        send: &'a NewSend,
-    },
-    /// Send this text, which the person changed.
-    Edited {
-        send: &'a NewSend,
-    },
-    Rejected {
-        reason: &'a str,
-    },
-    /// Dealt with outside.
-    Settled {
-        note: &'a str,
-    },
-}
-
-/// Whether a settlement was the first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Settled {
-    Done,
-    /// Somebody was quicker.
-    Already {
-        by: String,
-        state: String,
-    },
-    NotFound,
-}
-
-/// What is needed to send an answer to the reply of a review.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct OpenReview {
-    pub arrival_id: String,
-    pub lead_id: Option<String>,
-    pub draft_subject: String,
-    pub draft_body: String,
-    pub parsed: String,
-    /// JSON: what the plugins said.
-    pub rulings: String,
 }
 
 impl Store {
@@ -141,90 +96,44 @@ impl Store {
         tx.commit().await?;
         Ok(true)
     }
-
-    /// An open review with the reply it is about; `None` for another workspace's or a settled one.
-    pub async fn open_review(&self, workspace_id: &str, review_id: &str) -> Result<Option<OpenReview>, StoreError> {
-        let mut tx = self.begin().await?;
-        Ok(on_tx!(&mut tx, |connection| {
-            sqlx::query_as(
-                "SELECT reviews.arrival_id, reviews.lead_id, reviews.draft_subject, reviews.draft_body, arrivals.parsed, decisions.rulings
-                 FROM reviews JOIN arrivals ON arrivals.id = reviews.arrival_id
-                 JOIN decisions ON decisions.arrival_id = reviews.arrival_id
-                 WHERE reviews.workspace_id = $1 AND reviews.id = $2 AND reviews.state = 'open'",
-            )
-            .bind(workspace_id)
-            .bind(review_id)
-            .fetch_optional(connection)
-            .await
-        })?)
-    }
-
-    /// Settles a review once; an answer to send is put into the outbox in the same transaction.
-    pub async fn settle_review(
-        &self,
-        workspace_id: &str,
-        review_id: &str,
-        user_id: &str,
-        user_name: &str,
-        settlement: &Settlement<'_>,
-        now_ms: i64,
-    ) -> Result<Settled, StoreError> {
-        let mut tx = self.begin().await?;
-        let (state, final_body, note) = match settlement {
-            Settlement::Approved { send } => ("approved", Some(send.body.as_str()), None),
-            Settlement::Edited { send } => ("edited", Some(send.body.as_str()), None),
-            Settlement::Rejected { reason } => ("rejected", None, Some(*reason)),
-            Settlement::Settled { note } => ("settled", None, Some(*note)),
-        };
-        let settled: Option<(String, Option<String>)> = on_tx!(&mut tx, |connection| {
-            sqlx::query_as(
-                "UPDATE reviews SET state = $1, settled_by = $2, settled_ms = $3, final_body = $4, note = $5
-                 WHERE workspace_id = $6 AND id = $7 AND state = 'open' RETURNING arrival_id, lead_id",
-            )
-            .bind(state)
-            .bind(user_id)
-            .bind(now_ms)
-            .bind(final_body)
-            .bind(note)
-            .bind(workspace_id)
-            .bind(review_id)
-            .fetch_optional(connection)
-            .await
-        })?;
-        let Some((_, lead_id)) = settled else {
-            return already_settled(&mut tx, workspace_id, review_id).await;
-        };
-        if let Settlement::Approved { send } | Settlement::Edited { send } = settlement {
-            insert_send(&mut tx, send, now_ms).await?;
-        }
-        let data = json!({ "state": state, "by": user_name, "note": note });
-        add_event(
-            &mut tx,
-            workspace_id,
-            lead_id.as_deref(),
-            now_ms,
-            &format!("settled/{review_id}"),
-            "review_settled",
-            &data,
-        )
-        .await?;
-        tx.commit().await?;
-        Ok(Settled::Done)
-    }
 }
 
-async fn already_settled(tx: &mut Tx, workspace_id: &str, review_id: &str) -> Result<Settled, StoreError> {
-    let row: Option<(String, Option<String>)> = on_tx!(tx, |connection| {
-        sqlx::query_as(
-            "SELECT reviews.state, users.name FROM reviews LEFT JOIN users ON users.id = reviews.settled_by
-             WHERE reviews.workspace_id = $1 AND reviews.id = $2",
+pub(super) async fn end_enrollments(tx: &mut Tx, lead_id: &str, cause: &str) -> Result<(), StoreError> {
+    on_tx!(tx, |connection| {
+        sqlx::query(
+            "UPDATE enrollments SET state = 'ended', due_ms = NULL, cause = $2 WHERE lead_id = $1 AND state <> 'ended'",
         )
-        .bind(workspace_id)
-        .bind(review_id)
-        .fetch_optional(connection)
+        .bind(lead_id)
+        .bind(cause)
+        .execute(connection)
         .await
+        .map(|_| ())
     })?;
-    Ok(row.map_or(Settled::NotFound, |(state, by)| Settled::Already { by: by.unwrap_or_default(), state }))
+    Ok(())
+}
+
+pub(super) async fn revisit(tx: &mut Tx, lead_id: &str, at_ms: i64) -> Result<(), StoreError> {
+    on_tx!(tx, |connection| {
+        sqlx::query("UPDATE leads SET revisit_ms = $2 WHERE id = $1")
+            .bind(lead_id)
+            .bind(at_ms)
+            .execute(connection)
+            .await
+            .map(|_| ())
+    })?;
+    Ok(())
+}
+
+pub(super) async fn assign_owner(tx: &mut Tx, lead_id: &str, owner: &str) -> Result<(), StoreError> {
+    on_tx!(tx, |connection| {
+        sqlx::query("UPDATE leads SET owner = $2 WHERE id = $1 AND owner IS NULL")
+            .bind(lead_id)
+            .bind(owner)
+            .execute(connection)
+            .await
+            .map(|_| ())
+    })?;
+    Ok(())
 }
 
 async fn apply(tx: &mut Tx, decided: &Decided<'_>, effect: &Effect) -> Result<(), StoreError> {
@@ -253,17 +162,7 @@ async fn apply(tx: &mut Tx, decided: &Decided<'_>, effect: &Effect) -> Result<()
         }
         Effect::EndEnrollments { cause } => {
             let Some(lead_id) = lead_id else { return Ok(()) };
-            on_tx!(tx, |connection| {
-                sqlx::query(
-                    "UPDATE enrollments SET state = 'ended', due_ms = NULL, cause = $2 WHERE lead_id = $1 AND state <> 'ended'",
-                )
-                .bind(lead_id)
-                .bind(cause)
-                .execute(connection)
-                .await
-                .map(|_| ())
-            })?;
-            Ok(())
+            end_enrollments(tx, lead_id, cause).await
         }
         Effect::ResumeEnrollments { at_ms } => {
             let Some(lead_id) = lead_id else { return Ok(()) };
@@ -298,27 +197,11 @@ async fn apply(tx: &mut Tx, decided: &Decided<'_>, effect: &Effect) -> Result<()
         }
         Effect::Revisit { at_ms } => {
             let Some(lead_id) = lead_id else { return Ok(()) };
-            on_tx!(tx, |connection| {
-                sqlx::query("UPDATE leads SET revisit_ms = $2 WHERE id = $1")
-                    .bind(lead_id)
-                    .bind(*at_ms)
-                    .execute(connection)
-                    .await
-                    .map(|_| ())
-            })?;
-            Ok(())
+            revisit(tx, lead_id, *at_ms).await
         }
         Effect::AssignOwner { owner } => {
             let Some(lead_id) = lead_id else { return Ok(()) };
-            on_tx!(tx, |connection| {
-                sqlx::query("UPDATE leads SET owner = $2 WHERE id = $1 AND owner IS NULL")
-                    .bind(lead_id)
-                    .bind(owner)
-                    .execute(connection)
-                    .await
-                    .map(|_| ())
-            })?;
-            Ok(())
+            assign_owner(tx, lead_id, owner).await
         }
     }
 }
@@ -363,11 +246,4 @@ async fn open_review(
     let data = json!({ "kind": kind, "owner": owner, "due_ms": due_ms, "cause": reason, "call_back": call_back });
     let event = if kind == "review" { "review_opened" } else { "handed_off" };
     add_event(tx, workspace_id, lead_id, decided.now_ms, &format!("opened/{arrival_id}"), event, &data).await
-}
-
-/// The lead of an open review, for the message that answers it.
-pub(crate) async fn lead_of_review(store: &Store, review: &OpenReview) -> Result<Option<Lead>, StoreError> {
-    let Some(lead_id) = &review.lead_id else { return Ok(None) };
-    let mut tx = store.begin().await?;
-    lead_by_id(&mut tx, lead_id).await
 }

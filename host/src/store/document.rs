@@ -1,7 +1,7 @@
 //! The documents of a team, a version each, and the passages that drafts may cite.
 //! It must never let a superseded version's passages be found, and never replace a version's text.
 
-use super::db::{Store, StoreError, on_read, on_tx};
+use super::db::{Store, StoreError, Tx, on_read, on_tx};
 use rejoinder_playbook::draft::Passage;
 
 /// A passage with its embeddings: the whole first, then each sentence; f32 little endian.
@@ -27,6 +27,14 @@ pub struct NewDocument {
     pub passages: Vec<NewPassage>,
 }
 
+/// A version of a document, by what tells it from others.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct DocumentOnRecord {
+    pub id: String,
+    pub version: i64,
+    pub sha256: String,
+}
+
 /// A current passage as it is kept in memory for finding.
 #[derive(Clone, Debug)]
 pub struct StoredPassage {
@@ -48,17 +56,72 @@ struct PassageRow {
 }
 
 impl Store {
-    /// Whether a document with this name and exactly these bytes is stored.
-    pub async fn has_document(&self, workspace_id: &str, name: &str, sha256: &str) -> Result<bool, StoreError> {
-        let row: (i64,) = on_read!(&self.db, |pool| {
-            sqlx::query_as("SELECT COUNT(*) FROM documents WHERE workspace_id = $1 AND name = $2 AND sha256 = $3")
+    /// The newest version of a document on record, whether drafts may cite it or not.
+    pub async fn newest_document(
+        &self,
+        workspace_id: &str,
+        name: &str,
+    ) -> Result<Option<DocumentOnRecord>, StoreError> {
+        Ok(on_read!(&self.db, |pool| {
+            sqlx::query_as(
+                "SELECT id, version, sha256 FROM documents WHERE workspace_id = $1 AND name = $2 ORDER BY version DESC LIMIT 1",
+            )
+            .bind(workspace_id)
+            .bind(name)
+            .fetch_optional(pool)
+            .await
+        })?)
+    }
+
+    /// Lets drafts cite a document again that had been taken away.
+    pub async fn revive_document(&self, workspace_id: &str, document_id: &str) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let revived = on_tx!(&mut tx, |connection| {
+            sqlx::query(
+                "UPDATE passages SET current = TRUE WHERE workspace_id = $1 AND document_id = $2 AND current = FALSE",
+            )
+            .bind(workspace_id)
+            .bind(document_id)
+            .execute(connection)
+            .await
+            .map(|done| done.rows_affected())
+        })?;
+        if revived > 0 {
+            count_up(&mut tx, workspace_id).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Lets no draft cite a document that is not among these; they stay on record for the drafts that did.
+    pub async fn retire_documents(&self, workspace_id: &str, but: &[&str]) -> Result<(), StoreError> {
+        let names: Vec<(String,)> = on_read!(&self.db, |pool| {
+            sqlx::query_as(
+                "SELECT DISTINCT documents.name FROM documents JOIN passages ON passages.document_id = documents.id
+                 WHERE documents.workspace_id = $1 AND passages.current = TRUE",
+            )
+            .bind(workspace_id)
+            .fetch_all(pool)
+            .await
+        })?;
+        let mut tx = self.begin().await?;
+        let mut retired = 0;
+        for (name,) in names.iter().filter(|(name,)| !but.contains(&name.as_str())) {
+            retired += on_tx!(&mut tx, |connection| {
+                sqlx::query(
+                    "UPDATE passages SET current = FALSE WHERE current = TRUE AND document_id IN
+                        (SELECT id FROM documents WHERE workspace_id = $1 AND name = $2)",
+                )
                 .bind(workspace_id)
                 .bind(name)
-                .bind(sha256)
-                .fetch_one(pool)
+                .execute(connection)
                 .await
-        })?;
-        Ok(row.0 > 0)
+                .map(|done| done.rows_affected())
+            })?;
+        }
+        if retired > 0 {
+            count_up(&mut tx, workspace_id).await?;
+        }
+        tx.commit().await
     }
 
     /// Stores a document with its passages; an older version's passages are no longer found. The same version twice
@@ -122,13 +185,7 @@ impl Store {
                 .map(|_| ())
             })?;
         }
-        on_tx!(&mut tx, |connection| {
-            sqlx::query("UPDATE workspaces SET playbook_version = playbook_version + 1 WHERE id = $1")
-                .bind(workspace_id)
-                .execute(connection)
-                .await
-                .map(|_| ())
-        })?;
+        count_up(&mut tx, workspace_id).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -177,4 +234,16 @@ impl Store {
         })?;
         tx.commit().await
     }
+}
+
+/// The playbook has changed: what is kept in memory of it is read anew.
+async fn count_up(tx: &mut Tx, workspace_id: &str) -> Result<(), StoreError> {
+    on_tx!(tx, |connection| {
+        sqlx::query("UPDATE workspaces SET playbook_version = playbook_version + 1 WHERE id = $1")
+            .bind(workspace_id)
+            .execute(connection)
+            .await
+            .map(|_| ())
+    })?;
+    Ok(())
 }

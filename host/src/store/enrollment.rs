@@ -37,14 +37,15 @@ pub struct DueEnrollment {
 }
 
 impl Store {
-    /// Stores a sequence version and enrolls leads in it; what is there already stays. Says how many enrollments were new.
+    /// Stores a sequence version and enrolls leads in it; what is there already stays. Says how many enrollments were new,
+    /// `None` if another text is on record under this version: nothing was changed then.
     pub async fn start_sequence(
         &self,
         workspace_id: &str,
         sequence: &NewSequence,
         enrollments: &[NewEnrollment],
         now_ms: i64,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<Option<u64>, StoreError> {
         let mut tx = self.begin().await?;
         on_tx!(&mut tx, |connection| {
             sqlx::query(
@@ -61,6 +62,16 @@ impl Store {
             .await
             .map(|_| ())
         })?;
+        let (on_record,): (String,) = on_tx!(&mut tx, |connection| {
+            sqlx::query_as("SELECT body_toml FROM sequences WHERE workspace_id = $1 AND id = $2")
+                .bind(workspace_id)
+                .bind(&sequence.id)
+                .fetch_one(connection)
+                .await
+        })?;
+        if on_record != sequence.body_toml {
+            return Ok(None);
+        }
         let mut enrolled = 0;
         for enrollment in enrollments {
             if lead_by_id(&mut tx, &enrollment.lead_id).await?.is_none() {
@@ -89,7 +100,7 @@ impl Store {
             enrolled += new;
         }
         tx.commit().await?;
-        Ok(enrolled)
+        Ok(Some(enrolled))
     }
 
     /// Enrollments that are due, the longest waiting first. Those a person has taken over are left alone.
@@ -172,7 +183,7 @@ impl Store {
     /// Ends an enrollment that cannot go on, with the reason on the timeline.
     pub async fn end_enrollment(&self, due: &DueEnrollment, cause: &str, now_ms: i64) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        on_tx!(&mut tx, |connection| {
+        let ended = on_tx!(&mut tx, |connection| {
             sqlx::query(
                 "UPDATE enrollments SET state = 'ended', due_ms = NULL, cause = $2 WHERE id = $1 AND due_ms = $3",
             )
@@ -181,8 +192,12 @@ impl Store {
             .bind(due.due_ms)
             .execute(connection)
             .await
-            .map(|_| ())
+            .map(|done| done.rows_affected())
         })?;
+        // A reply may have come meanwhile and paused it; then it is not ended, and its next due time says so again.
+        if ended == 0 {
+            return Ok(());
+        }
         let key = format!("ended/{}", due.id);
         add_event(
             &mut tx,

@@ -21,6 +21,7 @@ pub struct NewSend {
     pub step: Option<i64>,
     pub send_key: String,
     pub message_id: String,
+    pub reply_token: String,
     pub to_address: String,
     pub subject: String,
     pub body: String,
@@ -54,26 +55,6 @@ pub enum CommitOutcome {
     LeaseLost,
 }
 
-/// What the carrier said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SendOutcome {
-    Sent {
-        receipt: String,
-    },
-    /// Nothing was taken; try again then.
-    Retry {
-        at_ms: i64,
-        why: String,
-    },
-    Failed {
-        why: String,
-    },
-    /// It may or may not have gone out; a person looks.
-    Unconfirmed {
-        why: String,
-    },
-}
-
 #[derive(sqlx::FromRow)]
 struct FactsRow {
     stage: String,
@@ -87,9 +68,9 @@ pub(super) async fn insert_send(tx: &mut Tx, send: &NewSend, now_ms: i64) -> Res
     // The same meaning is one row. One that was withdrawn before it left (its sequence had paused) may be planned again.
     on_tx!(tx, |connection| {
         sqlx::query(
-            "INSERT INTO sends (id, workspace_id, lead_id, enrollment_id, step, send_key, message_id, channel, to_address,
+            "INSERT INTO sends (id, workspace_id, lead_id, enrollment_id, step, send_key, message_id, reply_token, channel, to_address,
                 subject, body, bytes, state, attempts, due_ms, fence, created_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, 'email', $8, $9, $10, $11, 'ready', 0, $12, 0, $13)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'email', $9, $10, $11, $12, 'ready', 0, $13, 0, $14)
              ON CONFLICT (send_key) DO UPDATE SET state = 'ready', due_ms = excluded.due_ms, subject = excluded.subject,
                 body = excluded.body, bytes = excluded.bytes, to_address = excluded.to_address, outcome = NULL, attempts = 0
              WHERE sends.state = 'withdrawn'",
@@ -101,6 +82,7 @@ pub(super) async fn insert_send(tx: &mut Tx, send: &NewSend, now_ms: i64) -> Res
         .bind(send.step)
         .bind(&send.send_key)
         .bind(&send.message_id)
+        .bind(&send.reply_token)
         .bind(&send.to_address)
         .bind(&send.subject)
         .bind(&send.body)
@@ -165,7 +147,9 @@ impl Store {
         let row: (Option<i64>, Option<i64>) = on_read!(&self.db, |pool| {
             sqlx::query_as(
                 "SELECT
-                    (SELECT MIN(due_ms) FROM enrollments JOIN leads ON leads.id = enrollments.lead_id WHERE leads.owner IS NULL),
+                    (SELECT MIN(due_ms) FROM enrollments JOIN leads ON leads.id = enrollments.lead_id
+                     JOIN sequences ON sequences.id = enrollments.sequence_id
+                     WHERE leads.owner IS NULL AND sequences.running = TRUE),
                     (SELECT MIN(CASE WHEN state = 'ready' THEN due_ms ELSE lease_until_ms END) FROM sends
                      WHERE state IN ('ready', 'leased', 'committed'))",
             )
@@ -236,77 +220,12 @@ impl Store {
                 if committed == 0 { CommitOutcome::LeaseLost } else { CommitOutcome::Committed }
             }
             Err(refusal) => {
-                refuse(&mut tx, send, &refusal, now_ms).await?;
-                CommitOutcome::Refused(refusal)
+                let refused = refuse(&mut tx, send, &refusal, now_ms).await?;
+                if refused { CommitOutcome::Refused(refusal) } else { CommitOutcome::LeaseLost }
             }
         };
         tx.commit().await?;
         Ok(outcome)
-    }
-
-    /// Records what the carrier said about a committed message.
-    pub async fn record_send(&self, send: &LeasedSend, outcome: &SendOutcome, now_ms: i64) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        let (state, due_ms, words, event) = match outcome {
-            SendOutcome::Sent { receipt } => ("sent", None, receipt, "sent"),
-            SendOutcome::Retry { at_ms, why } => ("ready", Some(*at_ms), why, "send_delayed"),
-            SendOutcome::Failed { why } => ("failed", None, why, "send_failed"),
-            SendOutcome::Unconfirmed { why } => ("unconfirmed", None, why, "send_unconfirmed"),
-        };
-        // Only a certain "not taken" clears `committed_ms`: it counts against the caps otherwise.
-        let recorded = on_tx!(&mut tx, |connection| {
-            sqlx::query(
-                "UPDATE sends SET state = $1, lease_until_ms = NULL, due_ms = COALESCE($2, due_ms), outcome = $3,
-                    committed_ms = CASE WHEN $1 IN ('ready', 'failed') THEN NULL ELSE committed_ms END
-                 WHERE id = $4 AND fence = $5 AND state = 'committed'",
-            )
-            .bind(state)
-            .bind(due_ms)
-            .bind(words)
-            .bind(&send.id)
-            .bind(send.fence)
-            .execute(connection)
-            .await
-            .map(|done| done.rows_affected())
-        })?;
-        if recorded > 0 {
-            let data = json!({ "message_id": send.message_id, "step": send.step, "cause": words });
-            let key = format!("{event}/{}/{}", send.id, send.fence);
-            add_event(&mut tx, &send.workspace_id, Some(&send.lead_id), now_ms, &key, event, &data).await?;
-            if let Some(enrollment_id) = &send.enrollment_id
-                && state != "ready"
-            {
-                end_if_completed(&mut tx, enrollment_id).await?;
-            }
-        }
-        tx.commit().await
-    }
-
-    /// Messages whose worker died after `committed`: it cannot be known whether they left, so a person looks.
-    /// Says how many there were.
-    pub async fn settle_abandoned_sends(&self, now_ms: i64) -> Result<usize, StoreError> {
-        let mut tx = self.begin().await?;
-        let abandoned: Vec<(String, String, String, String, Option<String>)> = on_tx!(&mut tx, |connection| {
-            sqlx::query_as(
-                "UPDATE sends SET state = 'unconfirmed', lease_until_ms = NULL, outcome = 'the server stopped while it was being handed over'
-                 WHERE state = 'committed' AND lease_until_ms <= $1
-                 RETURNING id, workspace_id, lead_id, message_id, enrollment_id",
-            )
-            .bind(now_ms)
-            .fetch_all(connection)
-            .await
-        })?;
-        for (id, workspace_id, lead_id, message_id, enrollment_id) in &abandoned {
-            let data =
-                json!({ "message_id": message_id, "cause": "the server stopped while it was being handed over" });
-            let key = format!("send_unconfirmed/{id}");
-            add_event(&mut tx, workspace_id, Some(lead_id), now_ms, &key, "send_unconfirmed", &data).await?;
-            if let Some(enrollment_id) = enrollment_id {
-                end_if_completed(&mut tx, enrollment_id).await?;
-            }
-        }
-        tx.commit().await?;
-        Ok(abandoned.len())
     }
 
     /// How many messages have left.
@@ -316,21 +235,16 @@ impl Store {
         })?;
         Ok(row.0)
     }
-
-    /// Whether the lead's opt-out or a suppression forbids writing to this address, whoever wants to.
-    pub async fn is_suppressed(&self, lead_id: &str, to_address: &str, now_ms: i64) -> Result<bool, StoreError> {
-        let mut tx = self.begin().await?;
-        Ok(send_facts(&mut tx, lead_id, None, to_address, now_ms).await?.suppressed)
-    }
 }
 
 /// The gate refused: the message waits, or is withdrawn and its step given back to the enrollment.
-async fn refuse(tx: &mut Tx, send: &LeasedSend, refusal: &Refusal, now_ms: i64) -> Result<(), StoreError> {
+/// `false`: the lease was lost and nothing was changed.
+async fn refuse(tx: &mut Tx, send: &LeasedSend, refusal: &Refusal, now_ms: i64) -> Result<bool, StoreError> {
     let (state, due_ms) = match refusal.ask_again_ms {
         Some(at_ms) => ("ready", at_ms),
         None => ("withdrawn", now_ms),
     };
-    on_tx!(&mut *tx, |connection| {
+    let refused = on_tx!(&mut *tx, |connection| {
         sqlx::query(
             // Waiting for the gate is no attempt of the carrier's.
             "UPDATE sends SET state = $1, due_ms = $2, lease_until_ms = NULL, outcome = $3, attempts = attempts - 1
@@ -343,8 +257,12 @@ async fn refuse(tx: &mut Tx, send: &LeasedSend, refusal: &Refusal, now_ms: i64) 
         .bind(send.fence)
         .execute(connection)
         .await
-        .map(|_| ())
+        .map(|done| done.rows_affected())
     })?;
+    // Another worker has it.
+    if refused == 0 {
+        return Ok(false);
+    }
     if state == "withdrawn"
         && let (Some(enrollment_id), Some(step)) = (&send.enrollment_id, send.step)
     {
@@ -359,11 +277,13 @@ async fn refuse(tx: &mut Tx, send: &LeasedSend, refusal: &Refusal, now_ms: i64) 
             .await
             .map(|_| ())
         })?;
+        end_if_completed(tx, enrollment_id).await?;
     }
     let data = json!({ "rule": refusal.rule, "cause": refusal.words, "message_id": send.message_id, "ask_again_ms": refusal.ask_again_ms });
     // Once for each rule: asking again every few seconds is no news.
     let key = format!("refused/{}/{}", send.id, refusal.rule);
-    add_event(tx, &send.workspace_id, Some(&send.lead_id), now_ms, &key, "refused", &data).await
+    add_event(tx, &send.workspace_id, Some(&send.lead_id), now_ms, &key, "refused", &data).await?;
+    Ok(true)
 }
 
 const CLAIM_SQLITE: &str =

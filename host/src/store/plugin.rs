@@ -1,7 +1,7 @@
 //! The plugins a team has installed: components by their hash, one active of each name.
 //! It must never run one, and never forget a component that was active once.
 
-use super::db::{Store, StoreError, on_read, on_tx};
+use super::db::{Store, StoreError, Tx, on_read, on_tx};
 
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct ActivePlugin {
@@ -35,17 +35,17 @@ impl Store {
         })?)
     }
 
-    /// Installs a plugin and makes it the active one of its name.
+    /// Lets no plugin be asked any more.
+    pub async fn deactivate_plugins(&self, workspace_id: &str) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        deactivate(&mut tx, workspace_id).await?;
+        tx.commit().await
+    }
+
+    /// Installs a plugin and makes it the active one.
     pub async fn put_plugin(&self, workspace_id: &str, plugin: &NewPlugin<'_>, now_ms: i64) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        on_tx!(&mut tx, |connection| {
-            sqlx::query("UPDATE plugins SET active = FALSE WHERE workspace_id = $1 AND name = $2")
-                .bind(workspace_id)
-                .bind(plugin.name)
-                .execute(connection)
-                .await
-                .map(|_| ())
-        })?;
+        deactivate(&mut tx, workspace_id).await?;
         on_tx!(&mut tx, |connection| {
             sqlx::query(
                 "INSERT INTO plugins (id, workspace_id, name, sha256, component, settings, active, created_ms)
@@ -77,4 +77,15 @@ impl Store {
         })?;
         Ok(row.map(|row| row.0))
     }
+}
+
+async fn deactivate(tx: &mut Tx, workspace_id: &str) -> Result<(), StoreError> {
+    on_tx!(tx, |connection| {
+        sqlx::query("UPDATE plugins SET active = FALSE WHERE workspace_id = $1 AND active = TRUE")
+            .bind(workspace_id)
+            .execute(connection)
+            .await
+            .map(|_| ())
+    })?;
+    Ok(())
 }

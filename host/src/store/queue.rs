@@ -79,12 +79,14 @@ struct ItemRow {
     reading: Option<String>,
 }
 
-const ITEMS: &str =
-    "SELECT reviews.id, reviews.kind, reviews.reason, reviews.owner, reviews.due_ms, arrivals.from_address,
-        arrivals.subject, arrivals.new_text, arrivals.received_ms, leads.first_name, leads.last_name, leads.company,
-        decisions.reading
- FROM reviews JOIN arrivals ON arrivals.id = reviews.arrival_id
- JOIN decisions ON decisions.arrival_id = reviews.arrival_id
+const ITEMS: &str = "SELECT reviews.id, reviews.kind, reviews.reason, reviews.owner, reviews.due_ms,
+        COALESCE(arrivals.from_address, sends.to_address) AS from_address,
+        COALESCE(arrivals.subject, sends.subject) AS subject, COALESCE(arrivals.new_text, sends.body) AS new_text,
+        COALESCE(arrivals.received_ms, reviews.created_ms) AS received_ms,
+        leads.first_name, leads.last_name, leads.company, decisions.reading
+ FROM reviews LEFT JOIN arrivals ON arrivals.id = reviews.arrival_id
+ LEFT JOIN sends ON sends.id = reviews.send_id
+ LEFT JOIN decisions ON decisions.arrival_id = reviews.arrival_id
  LEFT JOIN leads ON leads.id = reviews.lead_id
  WHERE reviews.workspace_id = $1 AND
     CASE $2 WHEN 'open' THEN reviews.state = 'open'

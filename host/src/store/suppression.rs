@@ -1,7 +1,8 @@
 //! Addresses that are never written to again, and the opt-outs that put them there.
 //! It must never take an address off the list, and never replace the first cause and proof.
 
-use super::db::{Store, StoreError, Tx, on_tx};
+use super::db::{Store, StoreError, Tx, on_read, on_tx};
+use super::decision::end_enrollments;
 use super::lead::lock_lead;
 use super::timeline::add_event;
 use rejoinder_playbook::lead::Lead;
@@ -32,16 +33,7 @@ pub(super) async fn opt_out(
 ) -> Result<(), StoreError> {
     suppress(tx, workspace_id, addresses, cause, proof, now_ms).await?;
     let Some(lead_id) = lead_id else { return Ok(()) };
-    on_tx!(tx, |connection| {
-        sqlx::query(
-            "UPDATE enrollments SET state = 'ended', due_ms = NULL, cause = $2 WHERE lead_id = $1 AND state <> 'ended'",
-        )
-        .bind(lead_id)
-        .bind(cause)
-        .execute(connection)
-        .await
-        .map(|_| ())
-    })?;
+    end_enrollments(tx, lead_id, cause).await?;
     on_tx!(tx, |connection| {
         sqlx::query("UPDATE leads SET stage = 'opted_out', revisit_ms = NULL WHERE id = $1")
             .bind(lead_id)
@@ -82,6 +74,22 @@ pub(super) async fn suppress(
 }
 
 impl Store {
+    /// Whether the lead's opt-out or a suppression forbids writing to this address, whoever wants to.
+    pub async fn is_suppressed(&self, lead_id: &str, to_address: &str) -> Result<bool, StoreError> {
+        let row: (i64,) = on_read!(&self.db, |pool| {
+            sqlx::query_as(
+                "SELECT COUNT(*) FROM leads WHERE leads.id = $1 AND (leads.stage = 'opted_out' OR EXISTS (
+                    SELECT 1 FROM suppressions WHERE suppressions.workspace_id = leads.workspace_id
+                        AND suppressions.channel = 'email' AND suppressions.address IN ($2, leads.email)))",
+            )
+            .bind(lead_id)
+            .bind(to_address)
+            .fetch_one(pool)
+            .await
+        })?;
+        Ok(row.0 > 0)
+    }
+
     /// Opts a lead out by its own link. Safe to repeat. `false`: no such lead.
     pub async fn unsubscribe(&self, workspace_id: &str, lead_id: &str, now_ms: i64) -> Result<bool, StoreError> {
         let Some(lead) = self.lead(workspace_id, lead_id).await? else { return Ok(false) };

@@ -34,8 +34,17 @@ impl ReviewState {
     }
 }
 
+/// What a person is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    Reply,
+    /// A message of ours that did not leave for certain.
+    Send,
+}
+
 #[derive(Clone, Debug)]
 pub struct ReviewPage {
+    pub about: About,
     pub item: QueueItem,
     pub lead: Option<LeadView>,
     pub reply_text: String,
@@ -131,11 +140,12 @@ struct PageRow {
     call_back: Option<String>,
     lead_id: Option<String>,
     body_text: String,
-    parsed: String,
+    parsed: Option<String>,
     matched_by: Option<String>,
-    reasons: String,
-    rulings: String,
-    facts: String,
+    reasons: Option<String>,
+    rulings: Option<String>,
+    facts: Option<String>,
+    send_key: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -176,10 +186,11 @@ impl Store {
             sqlx::query_as(
                 "SELECT reviews.draft_subject, reviews.draft_body, reviews.draft, reviews.state, users.name AS settled_by,
                         reviews.settled_ms, reviews.final_body, reviews.note, reviews.call_back, reviews.lead_id,
-                        arrivals.body_text, arrivals.parsed, arrivals.matched_by,
-                        decisions.reasons, decisions.rulings, decisions.facts
-                 FROM reviews JOIN arrivals ON arrivals.id = reviews.arrival_id
-                 JOIN decisions ON decisions.arrival_id = reviews.arrival_id
+                        COALESCE(arrivals.body_text, sends.body) AS body_text, arrivals.parsed, arrivals.matched_by,
+                        decisions.reasons, decisions.rulings, decisions.facts, sends.send_key
+                 FROM reviews LEFT JOIN arrivals ON arrivals.id = reviews.arrival_id
+                 LEFT JOIN sends ON sends.id = reviews.send_id
+                 LEFT JOIN decisions ON decisions.arrival_id = reviews.arrival_id
                  LEFT JOIN users ON users.id = reviews.settled_by
                  WHERE reviews.workspace_id = $1 AND reviews.id = $2",
             )
@@ -188,9 +199,13 @@ impl Store {
             .fetch_one(pool)
             .await
         })?;
-        let reply: Reply = json(&row.parsed)?;
+        let reply: Option<Reply> = row.parsed.as_deref().map(json).transpose()?;
+        let (reply_text, removed) = match reply {
+            Some(reply) => (reply.new_text, reply.removed),
+            None => (row.body_text.clone(), vec![]),
+        };
         let reading = self.reading_of(review_id).await?;
-        let facts: Value = json(&row.facts)?;
+        let facts: Value = row.facts.as_deref().map(json).transpose()?.unwrap_or_default();
         let passages = self.passages_found(workspace_id, &facts).await?;
         let draft: Option<Draft> = row.draft.as_deref().map(json).transpose()?;
         let draft = draft.map(|draft| draft_view(&draft, &row, &passages));
@@ -200,21 +215,22 @@ impl Store {
         };
         let send: Option<SendRow> = on_read!(&self.db, |pool| {
             sqlx::query_as("SELECT state, message_id, outcome, committed_ms FROM sends WHERE send_key = $1")
-                .bind(format!("reply/{review_id}"))
+                .bind(row.send_key.clone().unwrap_or_else(|| format!("reply/{review_id}")))
                 .fetch_optional(pool)
                 .await
         })?;
-        let reasons: Vec<Reason> = json(&row.reasons)?;
+        let reasons: Vec<Reason> = row.reasons.as_deref().map(json).transpose()?.unwrap_or_default();
         Ok(Some(ReviewPage {
+            about: if row.send_key.is_some() { About::Send } else { About::Reply },
             item,
             lead,
-            reply_text: reply.new_text,
+            reply_text,
             full_text: row.body_text,
-            removed: reply.removed,
+            removed,
             matched_by: row.matched_by,
             reading,
             reasons: reasons.into_iter().map(|reason| reason.words).collect(),
-            rulings: json(&row.rulings)?,
+            rulings: row.rulings.as_deref().map(json).transpose()?.unwrap_or_default(),
             passages,
             draft,
             state: ReviewState::parse(&row.state).ok_or_else(|| StoreError::Corrupt("state of a review".to_owned()))?,
@@ -279,7 +295,7 @@ impl Store {
         })?;
         let Some(row) = row else { return Ok(None) };
         let lead = row.into_lead()?;
-        let suppressed = self.is_suppressed(&lead.id, lead.email.as_str(), 0).await?;
+        let suppressed = self.is_suppressed(&lead.id, lead.email.as_str()).await?;
         Ok(Some(LeadView {
             name: lead.name(),
             company: lead.company,

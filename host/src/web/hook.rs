@@ -18,10 +18,13 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
+use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 
 /// Older or younger signatures are refused, so that a recorded request cannot be played back for ever.
 const SIGNATURE_AGE_MS_MAX: i64 = 5 * 60 * 1000;
+/// A body that takes longer is given up; 10 MiB in half a minute is a slow line.
+const BODY_MS_MAX: u64 = 30_000;
 /// When a busy server asks to be tried again, seconds.
 const RETRY_AFTER_S: &str = "5";
 pub const SIGNATURE_HEADER: &str = "x-rejoinder-signature";
@@ -85,18 +88,23 @@ async fn email_raw(
         return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Not a raw message", detail);
     }
     let bytes_max = engine.config.mail_limits.mail_bytes_max;
-    let raw = match to_bytes(body, bytes_max).await {
-        Ok(raw) => raw,
-        Err(_) => return too_large(bytes_max),
-    };
-    match stranger(&engine, &workspace, &headers, &raw).await {
-        Ok(None) => {}
-        Ok(Some(stranger)) => {
-            let mut response = problem(StatusCode::UNAUTHORIZED, "Not signed", stranger.to_string());
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            return response;
-        }
+    // A stranger is told so before the server takes in a single byte of the body.
+    let claim = match claim(&engine, &workspace, &headers).await {
+        Ok(Ok(claim)) => claim,
+        Ok(Err(stranger)) => return not_signed(&stranger),
         Err(error) => return store_problem(&error),
+    };
+    let body = tokio::time::timeout(Duration::from_millis(BODY_MS_MAX), to_bytes(body, bytes_max));
+    let raw = match body.await {
+        Ok(Ok(raw)) => raw,
+        Ok(Err(_)) => return too_large(bytes_max),
+        Err(_) => {
+            let detail = format!("The body did not arrive within {BODY_MS_MAX} ms. Nothing was stored; post it again.");
+            return problem(StatusCode::REQUEST_TIMEOUT, "Too slow", &detail);
+        }
+    };
+    if let Err(stranger) = claim.prove(&raw) {
+        return not_signed(&stranger);
     }
     match arrived::accept(&engine, &workspace, &raw).await {
         Ok(accepted) => {
@@ -116,26 +124,52 @@ async fn email_raw(
     }
 }
 
-async fn stranger(
+fn not_signed(stranger: &Stranger) -> Response {
+    let mut response = problem(StatusCode::UNAUTHORIZED, "Not signed", stranger.to_string());
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
+/// How somebody claims to be let in, as far as the header can tell.
+#[derive(Debug)]
+enum Claim {
+    /// A key that fits.
+    Key,
+    /// A signature of the right form and age, still to be held against the body.
+    Signature { secrets: Vec<Vec<u8>>, seconds: i64, given: Vec<u8> },
+}
+
+impl Claim {
+    fn prove(&self, body: &[u8]) -> Result<(), Stranger> {
+        match self {
+            Claim::Key => Ok(()),
+            Claim::Signature { secrets, seconds, given } => {
+                let fits = secrets.iter().any(|secret| mac(secret, *seconds, body).verify_slice(given).is_ok());
+                if fits { Ok(()) } else { Err(Stranger::Signature) }
+            }
+        }
+    }
+}
+
+async fn claim(
     engine: &Engine,
     workspace: &Workspace,
     headers: &HeaderMap,
-    body: &[u8],
-) -> Result<Option<Stranger>, StoreError> {
+) -> Result<Result<Claim, Stranger>, StoreError> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     if let Some(signature) = text(SIGNATURE_HEADER) {
         let secrets = engine.store.hook_keys(&workspace.id, HookKeyKind::Hmac).await?;
-        return Ok(verify(&secrets, signature, body, engine.clock.now_ms()).err());
+        return Ok(signature_claim(secrets, signature, engine.clock.now_ms()));
     }
     let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
-    let Some(key) = bearer.or_else(|| text(API_KEY_HEADER)) else { return Ok(Some(Stranger::Nothing)) };
+    let Some(key) = bearer.or_else(|| text(API_KEY_HEADER)) else { return Ok(Err(Stranger::Nothing)) };
     let hash = Sha256::digest(key.as_bytes());
     let keys = engine.store.hook_keys(&workspace.id, HookKeyKind::ApiKey).await?;
     let known = keys.iter().any(|known| bool::from(known.as_slice().ct_eq(hash.as_slice())));
-    Ok((!known).then_some(Stranger::ApiKey))
+    Ok(if known { Ok(Claim::Key) } else { Err(Stranger::ApiKey) })
 }
 
-fn verify(secrets: &[Vec<u8>], signature: &str, body: &[u8], now_ms: i64) -> Result<(), Stranger> {
+fn signature_claim(secrets: Vec<Vec<u8>>, signature: &str, now_ms: i64) -> Result<Claim, Stranger> {
     let mut seconds = None;
     let mut given = None;
     for part in signature.split(',') {
@@ -150,8 +184,7 @@ fn verify(secrets: &[Vec<u8>], signature: &str, body: &[u8], now_ms: i64) -> Res
     if age_ms.saturating_abs() > SIGNATURE_AGE_MS_MAX {
         return Err(Stranger::Age);
     }
-    let fits = secrets.iter().any(|secret| mac(secret, seconds, body).verify_slice(&given).is_ok());
-    if fits { Ok(()) } else { Err(Stranger::Signature) }
+    Ok(Claim::Signature { secrets, seconds, given })
 }
 
 fn bytes_of_hex(hex: &str) -> Option<Vec<u8>> {
@@ -187,6 +220,9 @@ mod tests {
     fn the_right_signature_opens_and_any_change_closes() {
         let secrets = [b"other".to_vec(), b"secret".to_vec()];
         let signed = signature(b"secret", NOW_MS, b"mail");
+        let verify = |secrets: &[Vec<u8>], signature: &str, body: &[u8], now_ms: i64| {
+            signature_claim(secrets.to_vec(), signature, now_ms).and_then(|claim| claim.prove(body))
+        };
         assert_eq!(verify(&secrets, &signed, b"mail", NOW_MS + 1000), Ok(()));
         assert_eq!(verify(&secrets, &signed, b"mail!", NOW_MS), Err(Stranger::Signature));
         assert_eq!(verify(&[b"other".to_vec()], &signed, b"mail", NOW_MS), Err(Stranger::Signature));

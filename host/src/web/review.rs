@@ -128,7 +128,7 @@ pub(crate) async fn reject(
     let Form(form) = form?;
     let who = visitor.actor()?;
     let outcome = match rejection(&form.reason, &form.more) {
-        Ok(reason) => command::reject(&engine, who, &id, &reason).await,
+        Ok(reason) => command::reject(&engine, who, &id, &reason, form.reason != NO_ANSWER).await,
         Err(why) => Err(CommandError::Invalid(why.to_owned())),
     };
     let typed = Typed { reason: form.reason, more: form.more, ..Typed::default() };
@@ -149,8 +149,9 @@ pub(crate) async fn settle(
 }
 
 /// The reasons a draft can be rejected for, as the form offers them.
-pub(crate) const REJECTIONS: [&str; 5] =
-    ["wrong facts", "wrong tone", "misread the reply", "should not answer", "other"];
+pub(crate) const REJECTIONS: [&str; 5] = ["wrong facts", "wrong tone", "misread the reply", NO_ANSWER, "other"];
+/// The one after which nobody answers.
+const NO_ANSWER: &str = "should not answer";
 
 /// The reason as it is recorded, or what is missing.
 fn rejection(reason: &str, more: &str) -> Result<String, &'static str> {

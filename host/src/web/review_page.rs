@@ -5,7 +5,7 @@ use crate::{
     store::{
         account::SignedIn,
         queue::{Queue, QueueFilter, QueueItem, ReviewKind},
-        view::{LeadView, ReviewPage, ReviewState, SendView},
+        view::{About, LeadView, ReviewPage, ReviewState, SendView},
     },
     web::{citation::Cited, page::Frame, page_time::PageTime, review::REJECTIONS},
 };
@@ -108,6 +108,9 @@ impl Notice {
                     Some("failed" | "unconfirmed") => format!("Approved, but sending to {address} needs a look."),
                     _ => format!("Approved. Leaves within seconds to {address}."),
                 }
+            }
+            (ReviewState::Open, Notice::Rejected) if is_hand_off(&page.item) => {
+                format!("Rejected. The reply of {name} is a hand-off now.")
             }
             (ReviewState::Rejected, Notice::Rejected) => format!("Rejected. Nothing is sent to {name}."),
             (ReviewState::Settled, Notice::Settled) => format!("Settled. {name} is off your list."),
@@ -238,7 +241,11 @@ impl<'a> ReviewTemplate<'a> {
 
     /// An answer goes to a lead that is known and may be written to.
     fn answerable(&self) -> bool {
-        self.page.lead.as_ref().is_some_and(|lead| !lead.opted_out)
+        !self.about_send() && self.page.lead.as_ref().is_some_and(|lead| !lead.opted_out)
+    }
+
+    fn about_send(&self) -> bool {
+        self.page.about == About::Send
     }
 
     fn opted_out(&self) -> bool {
@@ -376,6 +383,7 @@ mod tests {
 
     fn review() -> ReviewPage {
         ReviewPage {
+            about: About::Reply,
             item: item("one", ReviewKind::Review),
             lead: Some(LeadView {
                 id: "lead".to_owned(),
